@@ -1,0 +1,130 @@
+//! The task around a layer: it reads directives first, then signals, and hands both to the layer. All decisions about numbers
+//! are the layer's (`crate::layer`); all decisions about order are the schedule's (`lock_step`, `free_running`).
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::mailbox::{Broken, Inbox, Outbox};
+use super::whereabouts::{Awaits, Whereabouts};
+use super::{Schedule, free_running, lock_step};
+use crate::layer::{Layer, LayerError};
+use crate::math::Real;
+use crate::signal::{Directive, Extract, Report, Signal};
+
+/// What a task tells the coordinator.
+#[derive(Debug)]
+pub(super) enum News<T> {
+    Report(Report),
+    Extract(usize, Extract<T>),
+    Fault(LayerError),
+    /// A neighbour is gone, or spoke out of turn.
+    LinkBroken(usize),
+}
+
+/// The mailboxes of one layer; `None` at the ends of the chain.
+#[derive(Debug)]
+pub(super) struct Links<T> {
+    pub(super) to_above: Option<Outbox<T>>,
+    pub(super) from_above: Option<Inbox<T>>,
+    pub(super) to_below: Option<Outbox<T>>,
+    pub(super) from_below: Option<Inbox<T>>,
+}
+
+/// A layer, its mailboxes, and its line to the coordinator.
+pub(super) struct Actor<T> {
+    pub(super) layer: Layer<T>,
+    pub(super) links: Links<T>,
+    pub(super) directives: mpsc::Receiver<Directive<T>>,
+    pub(super) news: mpsc::Sender<News<T>>,
+    pub(super) whereabouts: Arc<Whereabouts>,
+    pub(super) schedule: Schedule,
+    /// Polls of an empty mailbox before the task parks: worth it where another thread is about to send.
+    pub(super) polls_before_parking: u32,
+}
+
+/// How a phase ended for an actor.
+pub(super) enum After<T> {
+    /// With a directive that belongs to what comes next.
+    Directive(Directive<T>),
+    /// The coordinator is gone.
+    Dismissed,
+    /// A neighbour is gone, or spoke out of turn.
+    Broken,
+}
+
+
+/// Runs until the coordinator drops its end of the directives, then returns the layer.
+pub(super) async fn run<T: Real>(mut actor: Actor<T>) -> Layer<T> {
+    let mut pending = None;
+    loop {
+        let directive = match pending.take() {
+            Some(directive) => directive,
+            None => match actor.next_directive().await {
+                Some(directive) => directive,
+                None => break,
+            },
+        };
+        let begins = matches!(directive, Directive::Begin(_));
+        match actor.layer.hear_directive(directive) {
+            Ok(None) if begins => {
+                let after = match actor.schedule {
+                    Schedule::LockStep => lock_step::phase(&mut actor).await,
+                    Schedule::FreeRunning => free_running::phase(&mut actor).await,
+                };
+                match after {
+                    After::Directive(directive) => pending = Some(directive),
+                    After::Dismissed => break,
+                    After::Broken => {
+                        // The coordinator may be gone as well; then nobody is left to be told.
+                        let _ = actor.news.send(News::LinkBroken(actor.layer.index())).await;
+                        break;
+                    }
+                }
+            }
+            Ok(None) => {}
+            Ok(Some(extract)) => {
+                let _ = actor.news.send(News::Extract(actor.layer.index(), extract)).await;
+            }
+            Err(fault) => {
+                let _ = actor.news.send(News::Fault(fault)).await;
+            }
+        }
+    }
+    actor.waits(Awaits::Gone);
+    actor.layer
+}
+
+impl<T: Real> Actor<T> {
+    pub(super) fn phase(&self) -> u64 {
+        self.layer.phase().map_or(0, |phase| phase.number)
+    }
+
+    pub(super) fn waits(&self, awaits: Awaits) {
+        self.whereabouts.waits(self.layer.index(), awaits, self.phase(), self.layer.step());
+    }
+
+    pub(super) async fn next_directive(&mut self) -> Option<Directive<T>> {
+        self.waits(Awaits::Directive);
+        let directive = self.directives.recv().await;
+        self.whereabouts.goes_on(self.layer.index());
+        directive
+    }
+
+    /// Sends a report; false if the coordinator is gone.
+    pub(super) async fn report(&self, report: Report) -> bool {
+        self.news.send(News::Report(report)).await.is_ok()
+    }
+}
+
+/// The next signal of an inbox: polls a while where that pays, then parks.
+pub(super) async fn take<T>(inbox: &Inbox<T>, phase: u64, polls: u32) -> Result<Signal<T>, Broken> {
+    for _ in 0..polls {
+        if let Some(signal) = inbox.try_take(phase) {
+            return Ok(signal);
+        }
+        tokio::task::yield_now().await;
+    }
+    poll_fn(|context| inbox.poll_take(phase, context)).await
+}

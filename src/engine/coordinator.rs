@@ -1,0 +1,260 @@
+//! The coordinator: announces phases, reads reports, and decides when a phase is over. It never sees a state or a weight.
+//!
+//! Lock-step: layers run to a common step and report; [`Stopper`] looks and either sends everyone on or ends the phase.
+//! Free-running: layers report when they come to rest; [`Detector`] says when all are at rest and nothing is unheard; a recount
+//! confirms it. States that chatter on a kink never rest, so the coordinator also takes a count every few milliseconds and
+//! halts the phase when the energy has stopped falling. Such a count is no consistent cut: it may end a phase as a plateau or as
+//! diverged, never as settled, and the halt then drains until everything spoken is heard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::{Instant, timeout_at};
+
+use super::actor::News;
+use super::whereabouts::Whereabouts;
+use super::{EngineError, Schedule};
+use crate::math::Real;
+use crate::settling::{Detector, Limits, Look, PhaseRecord, StopReason, Stopper, Verdict};
+use crate::signal::{Directive, Extract, Motion, Phase, Report, Repose, Wanted};
+
+/// Time between two counts of a free-running phase that has a plateau clause.
+const COUNT_EVERY: Duration = Duration::from_millis(5);
+
+/// One end of every line to the layers.
+pub(super) struct Coordinator<T> {
+    pub(super) schedule: Schedule,
+    pub(super) stall: Duration,
+    pub(super) directives: Vec<mpsc::Sender<Directive<T>>>,
+    pub(super) news: mpsc::Receiver<News<T>>,
+    pub(super) whereabouts: Arc<Whereabouts>,
+    pub(super) phase: u64,
+}
+
+impl<T: Real> Coordinator<T> {
+    pub(super) fn layers(&self) -> usize {
+        self.directives.len()
+    }
+
+    /// Sends without waiting: a layer that leaves dozens of directives unread is not there any more.
+    pub(super) fn tell(&self, layer: usize, directive: Directive<T>) -> Result<(), EngineError> {
+        self.directives[layer].try_send(directive).map_err(|refused| match refused {
+            TrySendError::Full(_) => self.stalled(),
+            TrySendError::Closed(_) => EngineError::Ended,
+        })
+    }
+
+    pub(super) fn tell_all(&self, directive: impl Fn() -> Directive<T>) -> Result<(), EngineError> {
+        (0..self.layers()).try_for_each(|layer| self.tell(layer, directive()))
+    }
+
+    /// Runs one phase to its end.
+    pub(super) async fn phase(&mut self, motion: Motion, limits: Limits) -> Result<PhaseRecord, EngineError> {
+        self.phase += 1;
+        let lock_step = self.schedule == Schedule::LockStep;
+        let steps = if lock_step { 0 } else { limits.steps_max };
+        let phase = Phase { number: self.phase, motion, steps, tolerance: limits.tolerance };
+        self.tell_all(|| Directive::Begin(phase))?;
+        match motion {
+            Motion::Forward => {
+                let reports = self.gather().await?;
+                let bad = reports.iter().any(|report| report.bad.is_some());
+                Ok(PhaseRecord { reason: if bad { StopReason::Diverged } else { StopReason::Wave }, reports })
+            }
+            Motion::Relax { .. } if lock_step => self.lock_step(limits).await,
+            Motion::Relax { .. } => self.free_running(limits).await,
+        }
+    }
+
+    /// One report of this phase from every layer, in the order of the layers.
+    async fn gather(&mut self) -> Result<Vec<Report>, EngineError> {
+        let mut reports: Vec<Option<Report>> = vec![None; self.layers()];
+        while reports.iter().any(Option::is_none) {
+            let report = self.next_report().await?;
+            if report.phase == self.phase {
+                reports[report.layer] = Some(report);
+            }
+        }
+        Ok(reports.into_iter().flatten().collect())
+    }
+
+    async fn lock_step(&mut self, limits: Limits) -> Result<PhaseRecord, EngineError> {
+        let mut stopper = Stopper::new(limits);
+        loop {
+            let reports = self.gather().await?;
+            let step = reports.first().map_or(0, |report| report.step);
+            let record = PhaseRecord { reason: StopReason::StepBudget, reports };
+            if let Some(reason) = stopper.look(look(&record)) {
+                return Ok(PhaseRecord { reason, ..record });
+            }
+            let next = stopper.next_look(step).expect("a used budget ends the phase");
+            self.tell_all(|| Directive::Continue(next))?;
+        }
+    }
+
+    async fn free_running(&mut self, limits: Limits) -> Result<PhaseRecord, EngineError> {
+        let mut detector = Detector::new(self.phase, self.layers());
+        let mut census = Census::new(self.layers(), limits);
+        let mut confirming: Option<Vec<Report>> = None;
+        let mut halted: Option<StopReason> = None;
+        loop {
+            let counting = confirming.is_none() && halted.is_none();
+            let Some(report) = self.next_report_until(census.due(counting)).await.map_err(|e| e.with(&detector))? else {
+                census.begin();
+                self.tell_all(|| Directive::Recount)?;
+                continue;
+            };
+            if report.phase != self.phase {
+                continue;
+            }
+            let verdict = census.hear(report);
+            if let (None, Some(reason)) = (halted, verdict) {
+                halted = Some(reason);
+                self.tell_all(|| Directive::Halt)?;
+            }
+            if detector.hear(report) == Verdict::Open {
+                continue;
+            }
+            let reports = detector.reports().expect("a quiet network has reported");
+            match confirming.take() {
+                // Quiet: every layer is asked once more, and must say the same.
+                None => {
+                    confirming = Some(reports);
+                    detector.recount();
+                    self.tell_all(|| Directive::Recount)?;
+                }
+                Some(before) if agree(&before, &reports) => {
+                    let reason = halted.unwrap_or_else(|| reason_at_rest(&reports, limits));
+                    return Ok(PhaseRecord { reason, reports });
+                }
+                Some(_) => return Err(EngineError::Recount { phase: self.phase }),
+            }
+        }
+    }
+
+    pub(super) async fn extract(&mut self, wanted: Wanted) -> Result<Vec<Extract<T>>, EngineError> {
+        self.tell_all(|| Directive::Extract(wanted))?;
+        let mut extracts: Vec<Option<Extract<T>>> = (0..self.layers()).map(|_| None).collect();
+        while extracts.iter().any(Option::is_none) {
+            if let News::Extract(layer, extract) = self.next_news(None).await?.ok_or(EngineError::Ended)? {
+                extracts[layer] = Some(extract);
+            }
+        }
+        Ok(extracts.into_iter().flatten().collect())
+    }
+
+    async fn next_report(&mut self) -> Result<Report, EngineError> {
+        self.next_report_until(None).await?.ok_or(EngineError::Ended)
+    }
+
+    /// The next report; `None` if `until` comes first.
+    async fn next_report_until(&mut self, until: Option<Instant>) -> Result<Option<Report>, EngineError> {
+        loop {
+            match self.next_news(until).await? {
+                Some(News::Report(report)) => return Ok(Some(report)),
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The next news; `None` if `until` comes first. An error if a layer failed, or if nothing moves for too long.
+    async fn next_news(&mut self, until: Option<Instant>) -> Result<Option<News<T>>, EngineError> {
+        loop {
+            let progress = self.whereabouts.progress();
+            let patience = Instant::now() + self.stall;
+            let deadline = until.map_or(patience, |until| until.min(patience));
+            match timeout_at(deadline, self.news.recv()).await {
+                Ok(Some(News::Fault(fault))) => return Err(fault.into()),
+                Ok(Some(News::LinkBroken(layer))) => {
+                    let whereabouts = self.whereabouts.to_string();
+                    return Err(EngineError::LinkBroken { layer, phase: self.phase, whereabouts });
+                }
+                Ok(Some(news)) => return Ok(Some(news)),
+                Ok(None) => return Err(EngineError::Ended),
+                Err(_) if until.is_some_and(|until| Instant::now() >= until) => return Ok(None),
+                Err(_) if self.whereabouts.progress() == progress => return Err(self.stalled()),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn stalled(&self) -> EngineError {
+        let whereabouts = self.whereabouts.to_string();
+        EngineError::Stalled { phase: self.phase, seconds: self.stall.as_secs_f64(), whereabouts }
+    }
+}
+
+fn look(record: &PhaseRecord) -> Look {
+    let finite = record.reports.iter().all(|report| report.bad.is_none());
+    Look { step: record.steps(), residual: record.residual(), energy: record.energy(), finite }
+}
+
+/// Layers at rest repeat themselves.
+fn agree(before: &[Report], now: &[Report]) -> bool {
+    before.iter().zip(now).all(|(before, now)| {
+        (before.step, before.spoken, before.heard) == (now.step, now.spoken, now.heard)
+            && before.residual.to_bits() == now.residual.to_bits()
+    })
+}
+
+/// Why a free-running phase that was not halted came to rest.
+fn reason_at_rest(reports: &[Report], limits: Limits) -> StopReason {
+    let residual = reports.iter().map(|report| report.residual).fold(0.0, f64::max);
+    if residual <= limits.tolerance { StopReason::Settled } else { StopReason::StepBudget }
+}
+
+/// Counts of a free-running phase in which layers still move: one report of each, none of them at the same moment.
+struct Census {
+    limits: Limits,
+    stopper: Stopper,
+    due: Instant,
+    open: bool,
+    count: Vec<Option<Report>>,
+    before: Vec<u64>,
+}
+
+impl Census {
+    fn new(layers: usize, limits: Limits) -> Self {
+        let due = Instant::now() + COUNT_EVERY;
+        let count = vec![None; layers];
+        Self { limits, stopper: Stopper::new(limits), due, open: false, count, before: vec![0; layers] }
+    }
+
+    /// When the next count is to be taken, if at all.
+    fn due(&self, wanted: bool) -> Option<Instant> {
+        let clause = self.limits.tolerance > 0.0 && self.limits.plateau > 0.0;
+        (wanted && clause && !self.open).then_some(self.due)
+    }
+
+    fn begin(&mut self) {
+        self.open = true;
+        self.count.fill(None);
+    }
+
+    /// Takes in a report; the reason if the phase has to be halted.
+    fn hear(&mut self, report: Report) -> Option<StopReason> {
+        if report.bad.is_some() {
+            return Some(StopReason::Diverged);
+        }
+        if !self.open {
+            return None;
+        }
+        self.count[report.layer] = Some(report);
+        let reports: Vec<Report> = self.count.iter().copied().collect::<Option<_>>()?;
+        self.open = false;
+        self.due = Instant::now() + COUNT_EVERY;
+        // A slow machine is no plateau: whoever moves must have had time to move.
+        let moving = |report: &&Report| report.repose == Repose::Moving;
+        let waited = |report: &Report| report.step >= self.before[report.layer] + self.limits.check_every;
+        if !reports.iter().filter(moving).all(waited) {
+            return None;
+        }
+        self.before = reports.iter().map(|report| report.step).collect();
+        let record = PhaseRecord { reason: StopReason::StepBudget, reports };
+        let reason = self.stopper.look(look(&record));
+        reason.filter(|reason| matches!(reason, StopReason::Plateau | StopReason::Diverged))
+    }
+}

@@ -1,0 +1,167 @@
+//! Free-running: every layer steps at its own pace with the newest signals it has, and nobody waits for anybody. A layer rests
+//! when the settling protocol says so (`crate::settling`) and wakes when a neighbour speaks.
+//!
+//! With `tolerance = 0` each layer takes exactly its budget of steps. Steps are not spent while not a single bit would move, so
+//! the count begins when the first error arrives.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use tokio::sync::mpsc::error::TryRecvError;
+
+use super::actor::{Actor, After, take};
+use super::mailbox::{Broken, Inbox, Sent};
+use super::whereabouts::Awaits;
+use crate::math::Real;
+use crate::settling::{Settler, Standing, Turn};
+use crate::signal::{Directive, Motion, Report, Repose};
+
+/// One phase, up to the directive that ends it.
+pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
+    let Some(phase) = actor.layer.phase().copied() else { return After::Broken };
+    match phase.motion {
+        Motion::Forward => match wave(actor).await {
+            Ok(true) => match actor.next_directive().await {
+                Some(directive) => After::Directive(directive),
+                None => After::Dismissed,
+            },
+            Ok(false) => After::Dismissed,
+            Err(Broken) => After::Broken,
+        },
+        Motion::Relax { .. } => relax(actor, Settler::new(phase.tolerance, phase.steps)).await,
+    }
+}
+
+/// The free phase as one wave; false if the coordinator is gone.
+async fn wave<T: Real>(actor: &mut Actor<T>) -> Result<bool, Broken> {
+    if let Some(inbox) = &actor.links.from_below {
+        actor.waits(Awaits::Prediction);
+        let prediction = take(inbox, actor.phase(), actor.polls_before_parking).await?;
+        actor.layer.hear_prediction(prediction);
+    }
+    actor.layer.forward();
+    if let (Some(outbox), Some(prediction)) = (&actor.links.to_above, actor.layer.speak_prediction()) {
+        outbox.send(prediction)?;
+    }
+    let report = Report { repose: Repose::Settled, ..actor.layer.report() };
+    Ok(actor.report(report).await)
+}
+
+async fn relax<T: Real>(actor: &mut Actor<T>, mut settler: Settler) -> After<T> {
+    let can_move = actor.links.from_above.is_some() && actor.links.from_below.is_some();
+    loop {
+        loop {
+            match actor.directives.try_recv() {
+                Ok(Directive::Halt) => settler.halt(),
+                Ok(Directive::Recount) => {
+                    let report = Report { repose: settler.repose(), ..actor.layer.report() };
+                    if !actor.report(report).await {
+                        return After::Dismissed;
+                    }
+                }
+                Ok(directive) => return After::Directive(directive),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return After::Dismissed,
+            }
+        }
+        if hear(actor, &mut settler).is_err() {
+            return After::Broken;
+        }
+        if speak(actor, &mut settler).is_err() {
+            return After::Broken;
+        }
+        let residual = actor.layer.residual();
+        if actor.layer.is_bad() && settler.repose() != Repose::Halted {
+            settler.halt();
+        }
+        let standing = Standing { spoken: actor.layer.has_spoken(), can_move };
+        match settler.turn(residual, actor.layer.step(), standing) {
+            Turn::Move => {
+                actor.layer.relax();
+                actor.whereabouts.goes_on(actor.layer.index());
+                if speak(actor, &mut settler).is_err() {
+                    return After::Broken;
+                }
+                tokio::task::yield_now().await;
+            }
+            Turn::Rest { report } => {
+                if report {
+                    let report = Report { repose: settler.repose(), ..actor.layer.report() };
+                    if !actor.report(report).await {
+                        return After::Dismissed;
+                    }
+                }
+                if let Some(after) = rest(actor, &mut settler).await {
+                    return after;
+                }
+            }
+        }
+    }
+}
+
+/// Takes in the newest signals.
+fn hear<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Broken> {
+    let inboxes = [&actor.links.from_below, &actor.links.from_above];
+    if inboxes.into_iter().flatten().any(Inbox::is_over) {
+        return Err(Broken);
+    }
+    let phase = actor.phase();
+    if let Some(prediction) = actor.links.from_below.as_ref().and_then(|inbox| inbox.try_take(phase)) {
+        actor.layer.hear_prediction(prediction);
+        settler.stir();
+    }
+    if let Some(error) = actor.links.from_above.as_ref().and_then(|inbox| inbox.try_take(phase)) {
+        actor.layer.hear_error(error);
+        settler.stir();
+    }
+    Ok(())
+}
+
+/// Says what is new; never waits.
+fn speak<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Broken> {
+    if actor.layer.has_new_prediction()
+        && let (Some(outbox), Some(prediction)) = (&actor.links.to_above, actor.layer.speak_prediction())
+    {
+        if let Sent::Replaced(version) = outbox.send(prediction)? {
+            actor.layer.prediction_was_lost(version);
+        }
+        settler.stir();
+    }
+    if actor.layer.has_new_error()
+        && let (Some(outbox), Some(error)) = (&actor.links.to_below, actor.layer.speak_error())
+    {
+        outbox.send(error)?;
+        settler.stir();
+    }
+    Ok(())
+}
+
+/// Sleeps until a directive or a signal comes; directives are looked at first. `Some` if the phase is over.
+async fn rest<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Option<After<T>> {
+    actor.waits(Awaits::AnySignal);
+    let phase = actor.phase();
+    let (directives, links) = (&mut actor.directives, &actor.links);
+    let directive = poll_fn(|context| {
+        if let Poll::Ready(directive) = directives.poll_recv(context) {
+            return Poll::Ready(Some(directive));
+        }
+        let inboxes = [&links.from_below, &links.from_above];
+        let waiting = inboxes.map(|inbox| inbox.as_ref().is_some_and(|i| i.poll_waiting(phase, context).is_ready()));
+        if waiting.contains(&true) { Poll::Ready(None) } else { Poll::Pending }
+    })
+    .await;
+    actor.whereabouts.goes_on(actor.layer.index());
+    match directive {
+        None => None,
+        Some(None) => Some(After::Dismissed),
+        Some(Some(Directive::Halt)) => {
+            settler.halt();
+            None
+        }
+        Some(Some(Directive::Recount)) => {
+            let report = Report { repose: settler.repose(), ..actor.layer.report() };
+            if actor.report(report).await { None } else { Some(After::Dismissed) }
+        }
+        Some(Some(directive)) => Some(After::Directive(directive)),
+    }
+}

@@ -1,0 +1,244 @@
+//! Layers as actors: one tokio task per layer, and the coordinator that runs their phases.
+//!
+//! ```text
+//! dataset ─► coordinator ─directive─►  layer 0 ─prediction─► layer 1 ─prediction─► … ─► layer L ◄─ target
+//!                  ▲                          ◄───error────         ◄───error────
+//!                  └────────────report───────────┴────────────────────┴───────────────────┘
+//! ```
+//!
+//! [`Engine`] owns the runtime and is called from ordinary code: `present` a batch, `run_phase`, `collect`, `learn`. Two schedules
+//! drive the same layers ([`Schedule`]); the third way to run a network, without any of this, is `crate::reference`.
+//!
+//! What can go wrong, and what happens: a layer that cannot do what it is told answers with a fault, which ends the call with
+//! its sentence; a task that ends takes its neighbours with it by closing its mailboxes; a network in which nothing moves for
+//! `stall` is reported with who waits for whom; a number that is not finite ends the phase as diverged with layer and unit.
+//!
+//! Read on: [`mailbox`], `actor` (the task), `lock_step`, `free_running` (the two orders), `coordinator` (the phases).
+
+mod actor;
+mod coordinator;
+mod free_running;
+mod lock_step;
+pub mod mailbox;
+mod whereabouts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+
+use actor::{Actor, Links};
+use mailbox::{Delivery, mailbox};
+use coordinator::Coordinator;
+use whereabouts::Whereabouts;
+
+use crate::layer::{Layer, LayerSettings, Voice};
+use crate::math::optimizer::OptimizerSpec;
+use crate::math::{Field, Real};
+use crate::network::{NetworkSpec, Weights};
+use crate::settling::{Limits, PhaseRecord};
+use crate::signal::{Directive, Extract, Message, Motion, Wanted};
+
+/// In which order layers act.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Step `t` waits for the neighbours' step `t`: bit-identical to the reference.
+    #[default]
+    LockStep,
+    /// Everyone at its own pace with the newest signals.
+    FreeRunning,
+}
+
+/// How an engine runs its layers.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineSettings {
+    /// The order.
+    pub schedule: Schedule,
+    /// Threads; one: a single-threaded runtime on the caller's thread.
+    pub threads: usize,
+    /// What goes down in the free-running schedule.
+    pub message: Message,
+    /// η_x.
+    pub rate: f64,
+    /// The optimiser of every layer.
+    pub optimizer: OptimizerSpec,
+    /// Nothing moves for this long: the network has stalled.
+    pub stall: Duration,
+}
+
+/// Why the engine can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The runtime could not be started.
+    #[error("the runtime with {threads} threads could not be started")]
+    Runtime {
+        /// Threads asked for.
+        threads: usize,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A layer could not do what it was told.
+    #[error(transparent)]
+    Layer(#[from] crate::layer::LayerError),
+    /// Nothing moves.
+    #[error("nothing moved for {seconds} s in phase {phase}: {whereabouts}")]
+    Stalled {
+        /// The phase.
+        phase: u64,
+        /// The watchdog's patience.
+        seconds: f64,
+        /// Who waits for whom.
+        whereabouts: String,
+    },
+    /// A task is gone or spoke out of turn.
+    #[error("layer {layer} lost a neighbour in phase {phase}: {whereabouts}")]
+    LinkBroken {
+        /// Who noticed.
+        layer: usize,
+        /// The phase.
+        phase: u64,
+        /// Who waits for whom.
+        whereabouts: String,
+    },
+    /// A recount contradicted the reports it repeats; the protocol's proof says that this can't be.
+    #[error("phase {phase}: a recount differs from the reports of layers at rest")]
+    Recount {
+        /// The phase.
+        phase: u64,
+    },
+    /// Every task is gone.
+    #[error("all layers have ended")]
+    Ended,
+}
+
+impl EngineError {
+    /// Adds to a stall which signal nobody has heard.
+    fn with(self, detector: &crate::settling::Detector) -> Self {
+        match (self, detector.unheard()) {
+            (Self::Stalled { phase, seconds, whereabouts }, Some((from, to))) => {
+                let whereabouts = format!("{whereabouts}; layer {to} has not heard what layer {from} last said");
+                Self::Stalled { phase, seconds, whereabouts }
+            }
+            (other, _) => other,
+        }
+    }
+}
+
+/// A network of actors.
+pub struct Engine<T: Real> {
+    runtime: Runtime,
+    coordinator: Coordinator<T>,
+}
+
+/// Directives that may wait at a layer; the coordinator never has more than a few outstanding.
+const DIRECTIVES_MOST: usize = 64;
+/// Reports that may wait at the coordinator before a layer waits to report.
+const NEWS_MOST: usize = 1024;
+
+impl<T: Real> Engine<T> {
+    /// Starts one task per layer.
+    pub fn new(network: &NetworkSpec, weights: Weights<T>, settings: EngineSettings) -> Result<Self, EngineError> {
+        assert!(network.fits(&weights), "weights have the shapes of the network");
+        let mut builder = if settings.threads == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+        if settings.threads > 1 {
+            builder.worker_threads(settings.threads);
+        }
+        let runtime = builder
+            .enable_time()
+            .build()
+            .map_err(|source| EngineError::Runtime { threads: settings.threads, source })?;
+        let voice = match settings.schedule {
+            Schedule::LockStep => Voice::Adjoint,
+            Schedule::FreeRunning => Voice::Plain(settings.message),
+        };
+        let of_layer = LayerSettings { rate: settings.rate, optimizer: settings.optimizer, voice };
+        let layers = network.depth() + 1;
+        let whereabouts = Arc::new(Whereabouts::new(layers));
+        let (news_out, news) = mpsc::channel(NEWS_MOST);
+        let mut directives = Vec::with_capacity(layers);
+        let mut parameters = weights.into_iter();
+        for (index, links) in chain(layers, settings.schedule).into_iter().enumerate() {
+            let (out, inbox) = mpsc::channel(DIRECTIVES_MOST);
+            directives.push(out);
+            let layer = Layer::new(network, index, parameters.next(), of_layer);
+            let actor = Actor {
+                layer,
+                links,
+                directives: inbox,
+                news: news_out.clone(),
+                whereabouts: Arc::clone(&whereabouts),
+                schedule: settings.schedule,
+                // Parking and waking across threads costs some 25 µs, a poll that finds the signal a quarter of one.
+                polls_before_parking: if settings.threads == 1 { 0 } else { 64 },
+            };
+            runtime.spawn(actor::run(actor));
+        }
+        let phase = 0;
+        let (schedule, stall) = (settings.schedule, settings.stall);
+        Ok(Self { runtime, coordinator: Coordinator { schedule, stall, directives, news, whereabouts, phase } })
+    }
+
+    /// Shows a batch: data (`n_0 × batch`) to the input, targets (`n_L × batch`) to the output, its size to everyone.
+    pub fn present(&mut self, data: &Field<T>, target: &Field<T>) -> Result<(), EngineError> {
+        let batch = data.ncols();
+        let (mut data, mut target) = (Some(Arc::new(data.clone())), Some(Arc::new(target.clone())));
+        let last = self.coordinator.layers() - 1;
+        for layer in 0..=last {
+            let data = if layer == 0 { data.take() } else { None };
+            let target = if layer == last { target.take() } else { None };
+            self.coordinator.tell(layer, Directive::Present { batch, data, target })?;
+        }
+        Ok(())
+    }
+
+    /// Runs one phase to its end.
+    pub fn run_phase(&mut self, motion: Motion, limits: Limits) -> Result<PhaseRecord, EngineError> {
+        self.runtime.block_on(self.coordinator.phase(motion, limits))
+    }
+
+    /// Adds `coefficient × Hebbian product` of the present equilibrium to every layer's estimate.
+    pub fn collect(&mut self, coefficient: f64) -> Result<(), EngineError> {
+        self.coordinator.tell_all(|| Directive::Collect { coefficient })
+    }
+
+    /// Updates all weights from what was collected.
+    pub fn learn(&mut self) -> Result<(), EngineError> {
+        self.coordinator.tell_all(|| Directive::Learn)
+    }
+
+    /// Asks every layer for something, for a checkpoint or a comparison. In the order of the layers.
+    pub fn extract(&mut self, wanted: Wanted) -> Result<Vec<Extract<T>>, EngineError> {
+        self.runtime.block_on(self.coordinator.extract(wanted))
+    }
+
+    /// Gives layers 0 … L−1 other weights and, where given, optimiser states.
+    pub fn install(&mut self, extracts: Vec<Extract<T>>) -> Result<(), EngineError> {
+        for (layer, extract) in extracts.into_iter().enumerate() {
+            self.coordinator.tell(layer, Directive::Install(Box::new(extract)))?;
+        }
+        // A question after the directives brings back a refusal, if there is one.
+        self.extract(Wanted::Weights).map(drop)
+    }
+}
+
+/// The mailboxes of a chain of layers.
+fn chain<T>(layers: usize, schedule: Schedule) -> Vec<Links<T>> {
+    let delivery = match schedule {
+        Schedule::LockStep => Delivery::InOrder,
+        Schedule::FreeRunning => Delivery::NewestWins,
+    };
+    let mut links: Vec<Links<T>> =
+        (0..layers).map(|_| Links { to_above: None, from_above: None, to_below: None, from_below: None }).collect();
+    for lower in 0..layers - 1 {
+        let (up, from_below) = mailbox(delivery);
+        let (down, from_above) = mailbox(delivery);
+        links[lower].to_above = Some(up);
+        links[lower].from_above = Some(from_above);
+        links[lower + 1].from_below = Some(from_below);
+        links[lower + 1].to_below = Some(down);
+    }
+    links
+}

@@ -1,0 +1,151 @@
+//! The side of a layer that faces down: it hears the prediction of its own state and answers with the error.
+//!
+//! ```text
+//! hidden   e_l = Π_l (x_l − f(a_l))         d_l = e_l ⊙ f'(a_l)          (Eq. 3, 4; `energy::predictive_coding`)
+//! output   e_L = λ (T − p(a_L))             d_L = e_L ⊙ p'(a_L)          (`energy::Loss`)
+//! ```
+
+use std::sync::Arc;
+
+use ndarray::Array2;
+
+use super::pages::Pages;
+use crate::energy::{Activation, Loss, predictive_coding};
+use crate::math::{Field, Real, values, values_mut};
+use crate::signal::{Content, Message, Signal, Stamp};
+
+/// What is heard from below, and the error made of it.
+#[derive(Debug)]
+pub(super) struct Incoming<T> {
+    pub(super) activation: Activation,
+    pub(super) precision: T,
+    /// The current that last arrived.
+    pub(super) current: Option<Signal<T>>,
+    /// `e`, up to date unless `stale`.
+    pub(super) error: Field<T>,
+    /// Version of the last error spoken or ready to be spoken.
+    pub(super) version: u64,
+    stale: bool,
+    /// Version of the last one spoken.
+    pub(super) said: u64,
+    ready: Option<(Content, u64, Arc<Field<T>>)>,
+    scratch: Field<T>,
+    pages: Pages<T>,
+}
+
+/// The other half of an error: what the current is held against.
+pub(super) enum Against<'a, T> {
+    /// A hidden layer's own state.
+    State(&'a Field<T>),
+    /// The output's target, and λ.
+    Target(&'a Field<T>, Loss, T),
+}
+
+impl<T: Real> Incoming<T> {
+    pub(super) fn new(activation: Activation, precision: T) -> Self {
+        Self {
+            activation,
+            precision,
+            current: None,
+            error: Array2::zeros((0, 0)),
+            version: 0,
+            stale: true,
+            said: 0,
+            ready: None,
+            scratch: Array2::zeros((0, 0)),
+            pages: Pages::new(),
+        }
+    }
+
+    pub(super) fn hear(&mut self, current: Signal<T>) {
+        self.current = Some(current);
+        self.stale = true;
+    }
+
+    /// The state, the target or λ changed.
+    pub(super) fn touch(&mut self) {
+        self.stale = true;
+    }
+
+    /// Forgets what belonged to another batch.
+    pub(super) fn clear(&mut self) {
+        self.current = None;
+        self.ready = None;
+        self.stale = true;
+    }
+
+    /// True if there is an error that has not been spoken.
+    pub(super) fn has_news(&self) -> bool {
+        self.current.is_some() && (self.stale || self.said != self.version)
+    }
+
+    /// Brings `e` and what will be said up to date with everything heard; false if nothing has been heard yet.
+    pub(super) fn refresh(&mut self, against: &Against<'_, T>, voice: Voice) -> bool {
+        let Some(current) = &self.current else { return false };
+        if !self.stale {
+            return true;
+        }
+        let (units, batch) = current.numbers.dim();
+        if self.error.dim() != (units, batch) {
+            self.error = Array2::zeros((units, batch));
+            self.scratch = Array2::zeros((units, batch));
+        }
+        let (a, error, scratch) = (&*current.numbers, &mut self.error, &mut self.scratch);
+        let (f, precision) = (self.activation, self.precision);
+        let adjoint = |error: &mut Field<T>, scratch: &mut Field<T>, out: &mut Field<T>| match *against {
+            Against::State(x) => {
+                let (error, out) = (values_mut(error), values_mut(out));
+                predictive_coding::errors(f, precision, values(x), values(a), error, out);
+            }
+            Against::Target(target, loss, nudge) => {
+                loss.outputs_into(f, a, scratch);
+                let parts = values(target).iter().zip(values(scratch)).zip(values(a));
+                for (((&t, &p), &a), (e, d)) in parts.zip(values_mut(error).iter_mut().zip(values_mut(out))) {
+                    *e = nudge * (t - p);
+                    *d = *e * loss.slope(f, a);
+                }
+            }
+        };
+        let (content, page) = match voice {
+            Voice::Adjoint | Voice::Plain(Message::Error) => {
+                (Content::Adjoint, self.pages.publish(units, batch, |page| adjoint(error, scratch, page)))
+            }
+            Voice::Plain(Message::ErrorEcho) => {
+                let mut out = Array2::zeros((units, batch));
+                adjoint(error, scratch, &mut out);
+                (Content::Error, self.pages.publish(units, batch, |page| page.assign(error)))
+            }
+            Voice::Plain(Message::State) => {
+                let mut out = Array2::zeros((units, batch));
+                adjoint(error, scratch, &mut out);
+                let (source, factor) = match *against {
+                    Against::State(x) => (x, precision),
+                    Against::Target(target, _, nudge) => (target, nudge),
+                };
+                let page = self.pages.publish(units, batch, |page| page.zip_mut_with(source, |s, &x| *s = factor * x));
+                (Content::State, page)
+            }
+        };
+        self.version += 1;
+        self.ready = Some((content, current.stamp.version, page));
+        self.stale = false;
+        true
+    }
+
+    /// The error, stamped; `None` before anything was heard. Call `refresh` first.
+    pub(super) fn speak(&mut self, phase: u64, step: u64) -> Option<Signal<T>> {
+        let (content, answers, numbers) = self.ready.as_ref()?;
+        self.said = self.version;
+        let stamp = Stamp { phase, step, version: self.version, answers: *answers };
+        Some(Signal { stamp, content: *content, numbers: Arc::clone(numbers) })
+    }
+}
+
+/// What the layer says downward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voice {
+    /// Lock-step: nothing is ever stale, so `d` itself goes down whatever the message, and no echo has to be worked out.
+    Adjoint,
+    /// An asynchronous schedule: what `links.message` says.
+    Plain(Message),
+}

@@ -1,0 +1,295 @@
+//! The side of a layer that faces up: it owns the weights that lead up, speaks predictions through them, hears the errors that
+//! come back, turns them into feedback, and learns.
+//!
+//! ```text
+//! a_{l+1} = W_{l+1} x_l + b_{l+1}          prediction          g_l = W_{l+1}ᵀ d_{l+1}          feedback
+//! h_{l+1} = d_{l+1} x_lᵀ                   Hebbian product     W ← W − η·optimiser(−Σ c h / B) update
+//! ```
+//!
+//! An echoed error says which prediction it was computed from. Having remembered that prediction, this side works out the error
+//! it would get now, `e_now = e + r(a_used) − r(a_now)`, from nothing but what it owns and was sent (`r` is the response of the
+//! layer above to a current). Without this, an error that is old by a round trip carries this layer's own curvature back to it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ndarray::Array2;
+
+use super::pages::Pages;
+use crate::energy::{Activation, Loss};
+use crate::math::kernel::{Left, Shape, Start};
+use crate::math::optimizer::{Optimizer, OptimizerSpec};
+use crate::math::{Field, Real, transpose_into, values, values_mut};
+use crate::network::Parameters;
+use crate::signal::{Content, Signal, Stamp};
+
+/// Predictions that may be unanswered at a time before the layer waits with new ones.
+const UNANSWERED_MOST: usize = 64;
+
+/// How the layer above responds to a current: known from the network's description, not from any message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Above<T> {
+    pub(super) activation: Activation,
+    /// `Some` if it is the output.
+    pub(super) loss: Option<Loss>,
+    /// Π of the layer above, or λ if it is the output.
+    pub(super) gain: T,
+}
+
+impl<T: Real> Above<T> {
+    /// `r(a)`: Π f(a), or λ p(a) at the output.
+    fn response(&self, current: &Field<T>) -> Field<T> {
+        let mut out = Array2::zeros(current.dim());
+        match self.loss {
+            Some(loss) => loss.outputs_into(self.activation, current, &mut out),
+            None => self.activation.values_into(values(current), values_mut(&mut out)),
+        }
+        out.mapv_inplace(|value| self.gain * value);
+        out
+    }
+
+    fn slope(&self, current: T) -> T {
+        match self.loss {
+            Some(loss) => loss.slope(self.activation, current),
+            None => self.activation.value_and_slope(current).1,
+        }
+    }
+}
+
+/// Weights and everything that passes through them.
+#[derive(Debug)]
+pub(super) struct Outgoing<T> {
+    pub(super) parameters: Parameters<T>,
+    pub(super) optimizers: [Optimizer<T>; 2],
+    pub(super) above: Above<T>,
+    /// Version of the prediction that belongs to the present state, unless `moved`.
+    pub(super) version: u64,
+    /// The state moved since the prediction was computed.
+    pub(super) moved: bool,
+    /// Version of the last one spoken.
+    pub(super) said: u64,
+    prediction: Option<Arc<Field<T>>>,
+    unanswered: VecDeque<(u64, Arc<Field<T>>)>,
+    echoes: bool,
+    pub(super) heard: Option<Signal<T>>,
+    adjoint: Field<T>,
+    /// `g`, up to date unless `stale`.
+    pub(super) feedback: Field<T>,
+    stale: bool,
+    collected: Parameters<T>,
+    terms: usize,
+    transposed: Vec<T>,
+    pages: Pages<T>,
+}
+
+impl<T: Real> Outgoing<T> {
+    pub(super) fn new(parameters: Parameters<T>, optimizer: OptimizerSpec, above: Above<T>) -> Self {
+        let (to, from) = parameters.weights.dim();
+        let optimizers = [parameters.weights.len(), parameters.bias.len()].map(|size| Optimizer::new(optimizer, size));
+        Self {
+            parameters,
+            optimizers,
+            above,
+            version: 0,
+            moved: true,
+            said: 0,
+            prediction: None,
+            unanswered: VecDeque::new(),
+            echoes: false,
+            heard: None,
+            adjoint: Array2::zeros((0, 0)),
+            feedback: Array2::zeros((0, 0)),
+            stale: true,
+            collected: Parameters::zeros(to, from),
+            terms: 0,
+            transposed: Vec::new(),
+            pages: Pages::new(),
+        }
+    }
+
+    /// Forgets what belonged to another batch.
+    pub(super) fn clear(&mut self) {
+        self.prediction = None;
+        self.unanswered.clear();
+        self.heard = None;
+        self.moved = true;
+        self.stale = true;
+    }
+
+    /// From now on errors come with an echo, so predictions have to be remembered until they are answered.
+    pub(super) fn remember(&mut self, echoes: bool) {
+        self.echoes = echoes;
+    }
+
+    /// True if there is a prediction that has not been spoken and room to speak it.
+    pub(super) fn has_news(&self) -> bool {
+        (self.moved || self.said != self.version) && self.unanswered.len() < UNANSWERED_MOST
+    }
+
+    /// True if the present state's prediction has been spoken.
+    pub(super) fn is_spoken(&self) -> bool {
+        !self.moved && self.said == self.version
+    }
+
+    /// Brings the prediction up to date with the state.
+    fn refresh_prediction(&mut self, state: &Field<T>) {
+        if !self.moved {
+            return;
+        }
+        let (to, from) = self.parameters.weights.dim();
+        let batch = state.ncols();
+        let (weights, bias) = (values(&self.parameters.weights), &self.parameters.bias);
+        let page = self.pages.publish(to, batch, |page| {
+            if batch == 1 {
+                T::current_of_one(weights, bias, values(state), values_mut(page));
+            } else {
+                let shape = Shape { rows: to, inner: from, cols: batch };
+                T::product(shape, Left::Rows(weights), values(state), Start::Bias(bias), values_mut(page));
+            }
+        });
+        self.version += 1;
+        if self.echoes {
+            self.unanswered.push_back((self.version, Arc::clone(&page)));
+            self.stale = true;
+        }
+        self.prediction = Some(page);
+        self.moved = false;
+    }
+
+    /// The prediction of the layer above, stamped.
+    pub(super) fn speak(&mut self, state: &Field<T>, phase: u64, step: u64) -> Signal<T> {
+        self.refresh_prediction(state);
+        self.said = self.version;
+        let numbers = Arc::clone(self.prediction.as_ref().expect("a refreshed prediction exists"));
+        let answers = self.heard.as_ref().map_or(0, |error| error.stamp.version);
+        Signal { stamp: Stamp { phase, step, version: self.version, answers }, content: Content::Prediction, numbers }
+    }
+
+    /// A spoken prediction was replaced before it was heard: no error will ever answer it.
+    pub(super) fn forget(&mut self, version: u64) {
+        self.unanswered.retain(|(spoken, _)| *spoken != version);
+    }
+
+    /// Takes in an error; returns by how many versions its echo is behind.
+    pub(super) fn hear(&mut self, error: Signal<T>) -> u64 {
+        let answers = error.stamp.answers;
+        let behind = self.version.saturating_sub(answers);
+        while self.unanswered.front().is_some_and(|(version, _)| *version < answers) {
+            self.unanswered.pop_front();
+        }
+        self.heard = Some(error);
+        self.stale = true;
+        behind
+    }
+
+    /// `d` of the layer above, given everything heard and the present prediction; `None` before an error was heard.
+    fn refresh_adjoint(&mut self, state: &Field<T>) -> Option<()> {
+        let content = self.heard.as_ref()?.content;
+        if content == Content::Adjoint || content == Content::Prediction {
+            return Some(());
+        }
+        self.refresh_prediction(state);
+        let heard = self.heard.as_ref()?;
+        let now = self.prediction.as_ref()?;
+        let mut error = (*heard.numbers).clone();
+        match content {
+            Content::State => error.zip_mut_with(&self.above.response(now), |e, &r| *e = *e - r),
+            _ if heard.stamp.answers == self.version => {}
+            _ => {
+                let answered = self.unanswered.iter().find(|(version, _)| *version == heard.stamp.answers);
+                let used = &answered.expect("an answered prediction is remembered until a newer one is answered").1;
+                let (then, now) = (self.above.response(used), self.above.response(now));
+                ndarray::Zip::from(&mut error).and(&then).and(&now).for_each(|e, &then, &now| *e = *e + (then - now));
+            }
+        }
+        error.zip_mut_with(now, |e, &a| *e = *e * self.above.slope(a));
+        self.adjoint = error;
+        Some(())
+    }
+
+    /// The adjoint that `refresh_adjoint` prepared.
+    fn adjoint(&self) -> Option<&Field<T>> {
+        let heard = self.heard.as_ref()?;
+        Some(if heard.content == Content::Adjoint { &heard.numbers } else { &self.adjoint })
+    }
+
+    /// Brings `g` up to date with everything heard; false if no error has been heard yet.
+    pub(super) fn refresh_feedback(&mut self, state: &Field<T>) -> bool {
+        if self.moved && self.echoes {
+            self.refresh_prediction(state);
+        }
+        if !self.stale {
+            return true;
+        }
+        if self.refresh_adjoint(state).is_none() {
+            return false;
+        }
+        let mut feedback = std::mem::take(&mut self.feedback);
+        if feedback.dim() != state.dim() {
+            feedback = Array2::zeros(state.dim());
+        }
+        let (to, from) = self.parameters.weights.dim();
+        let adjoint = values(self.adjoint().expect("prepared above"));
+        let weights = values(&self.parameters.weights);
+        if state.ncols() == 1 {
+            // One sample: gᵀ = dᵀ W runs along the rows of W, with the same chain per element as the batch.
+            let shape = Shape { rows: 1, inner: to, cols: from };
+            T::product(shape, Left::Rows(adjoint), weights, Start::Zero, values_mut(&mut feedback));
+        } else {
+            let shape = Shape { rows: from, inner: to, cols: state.ncols() };
+            T::product(shape, Left::Columns(weights), adjoint, Start::Zero, values_mut(&mut feedback));
+        }
+        self.feedback = feedback;
+        self.stale = false;
+        true
+    }
+
+    /// Adds `coefficient · d sᵀ` to what was collected since the last update. False if no error was heard.
+    #[must_use]
+    pub(super) fn collect(&mut self, state: &Field<T>, coefficient: f64) -> bool {
+        if self.refresh_adjoint(state).is_none() {
+            return false;
+        }
+        let adjoint = self.adjoint().expect("prepared above").mapv(|d| T::of(coefficient) * d);
+        let (to, batch) = adjoint.dim();
+        let from = state.nrows();
+        self.transposed.resize(from * batch, T::zero());
+        transpose_into(values(state), from, batch, &mut self.transposed);
+        let sum = &mut self.collected;
+        if self.terms == 0 {
+            sum.bias.fill(T::zero());
+        }
+        let start = if self.terms == 0 { Start::Zero } else { Start::Held };
+        let shape = Shape { rows: to, inner: batch, cols: from };
+        T::product(shape, Left::Rows(values(&adjoint)), &self.transposed, start, values_mut(&mut sum.weights));
+        for (slot, row) in sum.bias.iter_mut().zip(values(&adjoint).chunks_exact(batch)) {
+            *slot = row.iter().fold(*slot, |sum, &d| sum + d);
+        }
+        self.terms += 1;
+        true
+    }
+
+    /// The collected estimate of −∂𝓛/∂W, divided by the batch.
+    pub(super) fn estimate(&self, batch: usize) -> Option<Parameters<T>> {
+        let scale = T::of(1.0 / batch as f64);
+        (self.terms > 0).then(|| Parameters {
+            weights: self.collected.weights.mapv(|h| scale * h),
+            bias: self.collected.bias.iter().map(|&h| scale * h).collect(),
+        })
+    }
+
+    /// Updates the weights from what was collected, and forgets it. False if nothing was.
+    #[must_use]
+    pub(super) fn learn(&mut self, batch: usize) -> bool {
+        if self.terms == 0 {
+            return false;
+        }
+        self.terms = 0;
+        let (sum, scale) = (&self.collected, T::of(1.0 / batch as f64));
+        let [of_weights, of_bias] = &mut self.optimizers;
+        of_weights.update(values_mut(&mut self.parameters.weights), values(&sum.weights), scale);
+        of_bias.update(&mut self.parameters.bias, &sum.bias, scale);
+        self.clear();
+        true
+    }
+}

@@ -1,0 +1,115 @@
+//! Sums, maxima and transposition over contiguous numbers, each in one fixed order.
+//!
+//! Floating-point addition is not associative, so the order is part of the result: sixteen running lanes, joined pairwise.
+//! Nothing here depends on the instruction set or on who calls. Next: `crate::energy`.
+
+use super::Real;
+
+const LANES: usize = 16;
+
+/// How far a set of numbers reaches.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Extent {
+    /// Largest magnitude among the finite entries.
+    pub largest: f64,
+    /// True if no entry is NaN or infinite.
+    pub finite: bool,
+}
+
+/// Largest magnitude, and whether everything is finite.
+pub fn extent<T: Real>(numbers: &[T]) -> Extent {
+    let mut largest = [T::zero(); LANES];
+    let mut finite = [true; LANES];
+    let mut see = |chunk: &[T]| {
+        for (lane, &value) in chunk.iter().enumerate() {
+            let size = value.abs();
+            finite[lane] &= size <= T::max_value();
+            largest[lane] = if size > largest[lane] { size } else { largest[lane] };
+        }
+    };
+    let chunks = numbers.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    chunks.for_each(&mut see);
+    see(rest);
+    Extent {
+        largest: largest.iter().fold(0.0, |most, size| most.max(size.wide())),
+        finite: finite.iter().all(|&lane| lane),
+    }
+}
+
+/// Σ v², accumulated in `f64` lanes and joined pairwise.
+pub fn sum_of_squares<T: Real>(numbers: &[T]) -> f64 {
+    let mut lanes = [0.0_f64; LANES];
+    for chunk in numbers.chunks(LANES) {
+        for (lane, value) in chunk.iter().enumerate() {
+            let wide = value.wide();
+            lanes[lane] += wide * wide;
+        }
+    }
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for lane in 0..width {
+            lanes[lane] += lanes[lane + width];
+        }
+    }
+    lanes[0]
+}
+
+/// Writes the transpose of `from` (`rows × cols`, row-major) into `into` (`cols × rows`), in cache-sized blocks.
+pub fn transpose_into<T: Real>(from: &[T], rows: usize, cols: usize, into: &mut [T]) {
+    const BLOCK: usize = 16;
+    assert_eq!(from.len(), rows * cols, "transpose: the source has the stated shape");
+    assert_eq!(into.len(), rows * cols, "transpose: the target has the stated shape");
+    for row_start in (0..rows).step_by(BLOCK) {
+        let row_end = (row_start + BLOCK).min(rows);
+        for col_start in (0..cols).step_by(BLOCK) {
+            let col_end = (col_start + BLOCK).min(cols);
+            for col in col_start..col_end {
+                let line = &mut into[col * rows + row_start..col * rows + row_end];
+                for (row, slot) in (row_start..row_end).zip(line) {
+                    *slot = from[row * cols + col];
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extent_sees_every_position_and_every_kind_of_bad_number() {
+        for length in [1, 15, 16, 17, 64, 100] {
+            for position in 0..length {
+                let mut numbers = vec![0.5_f32; length];
+                numbers[position] = -7.0;
+                assert_eq!(extent(&numbers), Extent { largest: 7.0, finite: true });
+                for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                    numbers[position] = bad;
+                    assert!(!extent(&numbers).finite, "{bad} at {position} of {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sum_of_squares_of_the_first_integers_is_the_closed_form() {
+        for n in [0_usize, 1, 7, 16, 33, 100] {
+            let numbers: Vec<f64> = (1..=n).map(|i| i as f64).collect();
+            assert_eq!(sum_of_squares(&numbers), (n * (n + 1) * (2 * n + 1) / 6) as f64);
+        }
+    }
+
+    #[test]
+    fn transposing_twice_is_the_identity_and_once_swaps_indices() {
+        let (rows, cols) = (19, 35);
+        let from: Vec<f64> = (0..rows * cols).map(|i| i as f64).collect();
+        let (mut once, mut twice) = (vec![0.0; rows * cols], vec![0.0; rows * cols]);
+        transpose_into(&from, rows, cols, &mut once);
+        assert_eq!(once[4 * rows + 7], from[7 * cols + 4]);
+        transpose_into(&once, cols, rows, &mut twice);
+        assert_eq!(from, twice);
+    }
+}

@@ -1,0 +1,13 @@
+//! The same mathematics without actors, written straight from the equations on whole matrices, so that it can contradict
+//! `crate::layer`.
+//!
+//! - [`Synchronous`]: Algorithm 1 with a global clock, in the conventions of `crate::energy`;
+//! - [`backprop`]: the gradient all of this is measured against.
+//!
+//! They share the product kernel, the activations, the losses and the optimisers with the layers, and nothing else. Next:
+//! `crate::engine`.
+
+pub mod backprop;
+mod synchronous;
+
+pub use synchronous::Synchronous;

@@ -1,0 +1,225 @@
+//! The three planes: what layers tell each other, what the coordinator tells layers, and what layers report.
+//!
+//! ```text
+//! coordinator ─directive─► layer            layer l−1 ─prediction─► layer l ─prediction─► layer l+1
+//! coordinator ◄─report──── layer            layer l−1 ◄───error──── layer l ◄───error──── layer l+1
+//! ```
+//!
+//! They never mix: no weight, no global loss and no clock crosses a connection; the data reach layer 0 only, the target the
+//! output layer only; and no report carries a state or a weight. What may be asked for in addition, by checkpoints and
+//! comparisons only, is an [`Extract`]; no decision of the simulation depends on one.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::energy::Score;
+use crate::math::Field;
+use crate::math::optimizer::OptimizerState;
+use crate::network::Parameters;
+
+/// What a layer sends down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// The weighted prediction error and the version of the prediction it answers; the layer below, which remembers that
+    /// prediction, works out the error it would get now. Stable under delay.
+    #[default]
+    #[serde(rename = "error+echo")]
+    ErrorEcho,
+    /// The error alone. After a round trip it returns the layer's own curvature, so the stable step shrinks with delay.
+    #[serde(rename = "error")]
+    Error,
+    /// The state itself; the layer below forms the error. Equal to the echo but for rounding.
+    #[serde(rename = "state")]
+    State,
+}
+
+/// When and in answer to what a signal was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Number of the phase, counted by the coordinator from 1.
+    pub phase: u64,
+    /// Steps its sender had taken in that phase.
+    pub step: u64,
+    /// Grows by one with each new value on this link, never repeats: what settling is computed from.
+    pub version: u64,
+    /// The version of the other direction's signal it was computed from (the echo); 0 if none.
+    pub answers: u64,
+}
+
+/// What the numbers of a signal are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Upward: the current `a_l = W_l s_{l−1} + b_l`.
+    Prediction,
+    /// Downward: `d_l = −∂E/∂a_l`, ready for `W_lᵀ d_l`.
+    Adjoint,
+    /// Downward: `e_l`, to be corrected by the echo and multiplied with `f'` below.
+    Error,
+    /// Downward: `e_l + r(a_l)`, the state as the error's other half, where `r` is the layer's response to a current.
+    State,
+}
+
+/// One signal between neighbours. The numbers are shared, never copied: many may read what one published.
+#[derive(Clone, Debug)]
+pub struct Signal<T> {
+    /// When it was made.
+    pub stamp: Stamp,
+    /// What it is.
+    pub content: Content,
+    /// `n_l × batch`, for the layer `l` its link leads to or comes from.
+    pub numbers: Arc<Field<T>>,
+}
+
+/// How a phase moves the states.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Motion {
+    /// The free phase of predictive coding in one wave: `x_l = f(a_l)` as the prediction arrives (Eq. 20).
+    Forward,
+    /// Descent of `E = I + λ𝓛` by Euler steps; λ = 0 is the free phase.
+    Relax {
+        /// λ.
+        nudge: f64,
+        /// Where the states begin.
+        from: Origin,
+    },
+}
+
+/// Where a relaxation begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Where the previous phase ended.
+    Here,
+    /// All hidden states zero.
+    Zero,
+}
+
+/// One phase, as announced to every layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Phase {
+    /// Its number.
+    pub number: u64,
+    /// Free, nudged or clamped.
+    pub motion: Motion,
+    /// Lock-step: the step at which to report and wait. Free-running: the most steps a layer may take.
+    pub steps: u64,
+    /// Residual at or below which a layer may rest; zero: only an exhausted budget ends the phase.
+    pub tolerance: f64,
+}
+
+/// What the coordinator tells a layer. Reliable, ordered, read before signals.
+#[derive(Debug)]
+pub enum Directive<T> {
+    /// A new batch: its size, the data (layer 0 only), the target (output layer only).
+    Present {
+        /// Samples in the batch.
+        batch: usize,
+        /// `n_0 × batch`.
+        data: Option<Arc<Field<T>>>,
+        /// `n_L × batch`.
+        target: Option<Arc<Field<T>>>,
+    },
+    /// A phase begins.
+    Begin(Phase),
+    /// Lock-step: go on to this step, then report again.
+    Continue(u64),
+    /// Free-running: report once more what you last reported, with energies.
+    Recount,
+    /// Free-running: take no more steps in this phase; keep answering until everything spoken is heard.
+    Halt,
+    /// Add `coefficient × Hebbian product` of the present equilibrium to the estimate.
+    Collect {
+        /// The read-out's coefficient of this phase.
+        coefficient: f64,
+    },
+    /// Update the outgoing weights from what was collected.
+    Learn,
+    /// Hand out what is named, for a checkpoint or a comparison.
+    Extract(Wanted),
+    /// Take these weights and, if given, optimiser states.
+    Install(Box<Extract<T>>),
+}
+
+/// What an [`Directive::Extract`] asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Outgoing weights and optimiser states.
+    Weights,
+    /// The collected estimate of −∂𝓛/∂W, batch mean.
+    Estimate,
+    /// The state.
+    State,
+}
+
+/// What a layer hands out.
+#[derive(Clone, Debug)]
+pub enum Extract<T> {
+    /// Outgoing weights, with the optimiser states of weights and bias.
+    Weights(Parameters<T>, Option<[OptimizerState<T>; 2]>),
+    /// Estimate of −∂𝓛/∂W_{l+1} and −∂𝓛/∂b_{l+1}.
+    Estimate(Parameters<T>),
+    /// `x_l`, or the current `a_L` at the output.
+    State(Field<T>),
+    /// This layer has none: the output owns no outgoing weights.
+    Nothing,
+}
+
+/// Versions on the two sides of a layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Versions {
+    /// On the link with the layer above.
+    pub above: u64,
+    /// On the link with the layer below.
+    pub below: u64,
+}
+
+/// Whether a free-running layer moves, and if not, why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repose {
+    /// It is still taking steps.
+    Moving,
+    /// Its residual is within tolerance and everything it knows is spoken.
+    Settled,
+    /// It has used its steps.
+    Exhausted,
+    /// It was told to halt.
+    Halted,
+}
+
+/// A number that is not finite, and where it came up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadNumber {
+    /// The step of the phase at which it was first seen.
+    pub step: u64,
+    /// The neuron's index within its layer.
+    pub unit: usize,
+}
+
+/// What a layer reports about a phase. Sums are over the batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Report {
+    /// Which layer.
+    pub layer: usize,
+    /// In which phase; a report of another phase is dropped.
+    pub phase: u64,
+    /// Steps taken in it.
+    pub step: u64,
+    /// `max |∂E/∂x_l|` over units and samples, given everything heard.
+    pub residual: f64,
+    /// Units times samples whose own residual exceeds the tolerance.
+    pub unsettled: usize,
+    /// This layer's share of the energy: `½ Π_l Σ ε_l²`, or `λ Σ 𝓛` at the output. NaN where it was not asked for.
+    pub energy: f64,
+    /// At the output: loss and accuracy of the currents it has heard.
+    pub score: Option<Score>,
+    /// The first number that was not finite.
+    pub bad: Option<BadNumber>,
+    /// Last versions spoken.
+    pub spoken: Versions,
+    /// Last versions heard.
+    pub heard: Versions,
+    /// Whether it moves.
+    pub repose: Repose,
+    /// Largest number of versions by which a heard answer was behind, in this phase.
+    pub staleness: u64,
+}

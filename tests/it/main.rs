@@ -1,0 +1,7 @@
+//! One integration binary. Each file is a family of oracles; see ARCHITECTURE.md for which oracle guards what.
+
+mod common;
+mod free_running;
+mod gradients;
+mod kernel;
+mod lock_step;
