@@ -99,7 +99,13 @@ impl Activation {
             }
             Self::HardSigmoid => {
                 let inside = a > zero && a < one;
-                let value = if a > one { one } else if a > zero { a } else { a * zero };
+                let value = if a > one {
+                    one
+                } else if a > zero {
+                    a
+                } else {
+                    a * zero
+                };
                 (value, if inside { one } else { zero })
             }
             // ln(1 + e^a) = max(a, 0) + ln(1 + e^{−|a|}) neither overflows nor loses digits.

@@ -54,7 +54,6 @@ pub(super) enum After<T> {
     Broken,
 }
 
-
 /// Runs until the coordinator drops its end of the directives, then returns the layer.
 pub(super) async fn run<T: Real>(mut actor: Actor<T>) -> Layer<T> {
     let mut pending = None;

@@ -101,7 +101,8 @@ impl<T: Real> Coordinator<T> {
         let mut halted: Option<StopReason> = None;
         loop {
             let counting = confirming.is_none() && halted.is_none();
-            let Some(report) = self.next_report_until(census.due(counting)).await.map_err(|e| e.with(&detector))? else {
+            let Some(report) = self.next_report_until(census.due(counting)).await.map_err(|e| e.with(&detector))?
+            else {
                 census.begin();
                 self.tell_all(|| Directive::Recount)?;
                 continue;

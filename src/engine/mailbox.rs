@@ -107,9 +107,7 @@ impl<T> Inbox<T> {
     pub fn poll_take(&self, phase: u64, context: &mut Context<'_>) -> Poll<Result<Signal<T>, Broken>> {
         let mut inner = lock(&self.0);
         match inner.waiting.front() {
-            Some(signal) if signal.stamp.phase <= phase => {
-                Poll::Ready(inner.waiting.pop_front().ok_or(Broken))
-            }
+            Some(signal) if signal.stamp.phase <= phase => Poll::Ready(inner.waiting.pop_front().ok_or(Broken)),
             None if inner.closed => Poll::Ready(Err(Broken)),
             _ => {
                 inner.waker = Some(context.waker().clone());

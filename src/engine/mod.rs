@@ -30,8 +30,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
 use actor::{Actor, Links};
-use mailbox::{Delivery, mailbox};
 use coordinator::Coordinator;
+use mailbox::{Delivery, mailbox};
 use whereabouts::Whereabouts;
 
 use crate::layer::{Layer, LayerSettings, Voice};
@@ -142,7 +142,8 @@ impl<T: Real> Engine<T> {
     /// Starts one task per layer.
     pub fn new(network: &NetworkSpec, weights: Weights<T>, settings: EngineSettings) -> Result<Self, EngineError> {
         assert!(network.fits(&weights), "weights have the shapes of the network");
-        let mut builder = if settings.threads == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+        let mut builder =
+            if settings.threads == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
         if settings.threads > 1 {
             builder.worker_threads(settings.threads);
         }

@@ -33,9 +33,7 @@ use crate::energy::{Score, predictive_coding};
 use crate::math::optimizer::OptimizerSpec;
 use crate::math::{Extent, Field, Real, extent, sum_of_squares, values, values_mut};
 use crate::network::{NetworkSpec, Parameters};
-use crate::signal::{
-    BadNumber, Directive, Extract, Motion, Origin, Phase, Report, Repose, Signal, Versions, Wanted,
-};
+use crate::signal::{BadNumber, Directive, Extract, Motion, Origin, Phase, Report, Repose, Signal, Versions, Wanted};
 
 /// What a layer's state is.
 #[derive(Debug)]
@@ -80,7 +78,12 @@ pub struct Layer<T> {
 
 impl<T: Real> Layer<T> {
     /// Layer `index` of `network`; `parameters` are those that lead to layer `index + 1` (none at the output).
-    pub fn new(network: &NetworkSpec, index: usize, parameters: Option<Parameters<T>>, settings: LayerSettings) -> Self {
+    pub fn new(
+        network: &NetworkSpec,
+        index: usize,
+        parameters: Option<Parameters<T>>,
+        settings: LayerSettings,
+    ) -> Self {
         let depth = network.depth();
         assert_eq!(parameters.is_some(), index < depth, "every layer but the output owns outgoing weights");
         let empty = Array2::zeros((network.widths()[index], 0));
@@ -97,8 +100,7 @@ impl<T: Real> Layer<T> {
             outgoing.remember(settings.voice == Voice::Plain(crate::signal::Message::ErrorEcho));
             outgoing
         });
-        let incoming =
-            (index > 0).then(|| Incoming::new(network.activation(index), T::of(network.precision(index))));
+        let incoming = (index > 0).then(|| Incoming::new(network.activation(index), T::of(network.precision(index))));
         Self {
             index,
             network: network.clone(),

@@ -278,7 +278,13 @@ macro_rules! products {
         }
 
         impl Product for $type {
-            fn product(shape: Shape, left: Left<'_, $type>, right: &[$type], start: Start<'_, $type>, out: &mut [$type]) {
+            fn product(
+                shape: Shape,
+                left: Left<'_, $type>,
+                right: &[$type],
+                start: Start<'_, $type>,
+                out: &mut [$type],
+            ) {
                 check(shape, left, right, start, out);
                 Arch::new().dispatch($module::Job { shape, left, right, start, out });
             }
@@ -293,10 +299,26 @@ macro_rules! products {
 }
 
 products!(
-    f32, of_f32, f32s, F32_LANES, splat_f32s, mul_add_f32s, partial_load_f32s, partial_store_f32s, as_simd_f32s,
+    f32,
+    of_f32,
+    f32s,
+    F32_LANES,
+    splat_f32s,
+    mul_add_f32s,
+    partial_load_f32s,
+    partial_store_f32s,
+    as_simd_f32s,
     as_mut_simd_f32s
 );
 products!(
-    f64, of_f64, f64s, F64_LANES, splat_f64s, mul_add_f64s, partial_load_f64s, partial_store_f64s, as_simd_f64s,
+    f64,
+    of_f64,
+    f64s,
+    F64_LANES,
+    splat_f64s,
+    mul_add_f64s,
+    partial_load_f64s,
+    partial_store_f64s,
+    as_simd_f64s,
     as_mut_simd_f64s
 );

@@ -20,7 +20,9 @@ pub enum Dtype {
 }
 
 /// A floating-point number the simulator can compute with: `f32` or `f64`.
-pub trait Real: num_traits::Float + Default + Debug + Display + Product + Send + Sync + std::iter::Sum + 'static {
+pub trait Real:
+    num_traits::Float + Default + Debug + Display + Product + Send + Sync + std::iter::Sum + 'static
+{
     /// Its name in configs, records and checkpoints.
     const DTYPE: Dtype;
     /// Magnitudes below this are written as zero when a state moves: denormals cost fifty times the time of a normal number,

@@ -181,7 +181,11 @@ impl<T: Real> Synchronous<T> {
         let depth = self.network.depth();
         for l in 1..depth {
             let (f, precision) = (self.network.activation(l), T::of(self.network.precision(l)));
-            f.values_and_slopes_into(values(&self.a[l - 1]), values_mut(&mut self.e[l - 1]), values_mut(&mut self.d[l - 1]));
+            f.values_and_slopes_into(
+                values(&self.a[l - 1]),
+                values_mut(&mut self.e[l - 1]),
+                values_mut(&mut self.d[l - 1]),
+            );
             self.e[l - 1].zip_mut_with(&self.x[l], |e, &x| *e = precision * (x - *e));
             self.d[l - 1].zip_mut_with(&self.e[l - 1], |d, &e| *d = e * *d);
         }

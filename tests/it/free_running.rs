@@ -92,7 +92,8 @@ fn a_budget_is_kept_and_named() {
 /// with a smooth activation settles.
 #[test]
 fn chattering_ends_as_a_plateau_and_smooth_networks_settle() {
-    for (activation, expected) in [(Activation::Relu, StopReason::Plateau), (Activation::Softplus, StopReason::Settled)] {
+    for (activation, expected) in [(Activation::Relu, StopReason::Plateau), (Activation::Softplus, StopReason::Settled)]
+    {
         let network = spec(&[6, 24, 24, 4], activation, Loss::CrossEntropy);
         let plan = Plan::named(RuleName::PcClamped, &network, 1.0, FreePhase::Forward).expect("a plan");
         let limits = Limits { steps_max: 500_000, tolerance: 1e-9, check_every: 10, plateau: 1e-9 };

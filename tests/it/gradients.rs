@@ -18,9 +18,11 @@ fn mean_loss(network: &NetworkSpec, weights: &Weights<f64>, data: &Field<f64>, t
 #[test]
 fn backpropagation_is_the_finite_difference_of_the_mean_loss() {
     for (seed, activation) in (0..).zip(Activation::ALL) {
-        for (loss, output) in
-            [(Loss::CrossEntropy, Activation::Identity), (Loss::SquaredError, Activation::Identity), (Loss::SquaredError, activation)]
-        {
+        for (loss, output) in [
+            (Loss::CrossEntropy, Activation::Identity),
+            (Loss::SquaredError, Activation::Identity),
+            (Loss::SquaredError, activation),
+        ] {
             let network = spec(&[5, 7, 6, 4], activation, loss).with_output(output).expect("an output activation");
             let mut w = weights::<f64>(&network, seed);
             let (data, target) = batch::<f64>(&network, 3, seed);
@@ -99,7 +101,8 @@ fn the_free_phase_relaxed_from_zero_is_the_forward_pass() {
 /// The sign and the scale of the clamped rule: at Π_L → 0 it is the nudge.
 #[test]
 fn clamping_with_a_small_output_precision_is_a_small_nudge() {
-    let network = spec(&[6, 8, 5], Activation::Tanh, Loss::SquaredError).with_precision(&[1.0, 1e-3]).expect("positive");
+    let network =
+        spec(&[6, 8, 5], Activation::Tanh, Loss::SquaredError).with_precision(&[1.0, 1e-3]).expect("positive");
     let w = weights::<f64>(&network, 8);
     let sample = batch::<f64>(&network, 4, 8);
     let exact = backprop::gradient(&network, &w, &sample.0, &sample.1).parameters;

@@ -9,8 +9,8 @@ use asynapse::rule::{FreePhase, Plan, RuleName};
 use asynapse::settling::{Limits, StopReason};
 use asynapse::signal::Message;
 
-use crate::common::{adam, batch, engine_states, engine_step, engine_weights, reference_step, settings, spec, weights};
 use crate::common::RATE;
+use crate::common::{adam, batch, engine_states, engine_step, engine_weights, reference_step, settings, spec, weights};
 
 struct Case {
     network: NetworkSpec,

@@ -1,6 +1,7 @@
 //! One integration binary. Each file is a family of oracles; see ARCHITECTURE.md for which oracle guards what.
 
 mod common;
+mod data;
 mod free_running;
 mod gradients;
 mod kernel;

@@ -1,0 +1,135 @@
+//! One value against the kind of its key: accepted as JSON, or refused with the reason and a way out.
+//!
+//! JSON is the common form in which the parts of a configuration are put together before serde makes a `Config`
+//! of them (`gather.rs`). What is accepted here always deserialises; the limits come from `kind.rs`.
+
+use serde_json::Value as Json;
+
+use super::diagnostic::{Diagnostic, quoted};
+use super::document::{Content, Value};
+use super::keys::Key;
+use super::kind::{Interval, Kind, WIDEST, comma_list};
+use super::source::Source;
+use super::suggest::nearest;
+
+/// The value as JSON if the key can hold it.
+pub(super) fn accept(key: &Key, value: &Value, source: &Source) -> Result<Json, Diagnostic> {
+    match (key.kind, &value.data) {
+        (Kind::Flag, Content::Flag(flag)) => Ok(Json::from(*flag)),
+        (Kind::Text, Content::Text(text)) => Ok(Json::from(text.as_str())),
+        (Kind::Choice(words), Content::Text(text)) => choice(key, words, text, (value, source)),
+        (Kind::Integer { least, most }, Content::Integer(number)) => {
+            within(*number, least, most).ok_or_else(|| refused(key, value, source))
+        }
+        (Kind::Number(interval), _) => number(interval, value).ok_or_else(|| refused(key, value, source)),
+        (Kind::Widths, Content::List(items)) => widths(key, items, (value, source)),
+        (Kind::Precision, Content::List(items)) if !items.is_empty() => {
+            each(items, |item| number(Interval::Positive, item)).map_err(|item| refused(key, item, source))
+        }
+        (Kind::Precision, _) => number(Interval::Positive, value).ok_or_else(|| refused(key, value, source)),
+        (Kind::Groups, Content::Text(text)) if text == "neuron" => {
+            Err(groups_unavailable(key).at(source.place(value.span.clone())))
+        }
+        (Kind::Groups, Content::Integer(number)) => {
+            within(*number, 1, WIDEST).ok_or_else(|| refused(key, value, source))
+        }
+        _ => Err(refused(key, value, source)),
+    }
+}
+
+/// What is said to everybody who asks for more than one group.
+pub(super) fn groups_unavailable(key: &Key) -> Diagnostic {
+    Diagnostic::error(format!("`{}` must be 1", key.path))
+        .help("neuron groups are not available yet: every layer is one actor")
+}
+
+fn choice(key: &Key, words: &[&str], text: &str, place: (&Value, &Source)) -> Result<Json, Diagnostic> {
+    if words.contains(&text) {
+        return Ok(Json::from(text));
+    }
+    let (value, source) = place;
+    let title = format!("unknown value {} for `{}`", quoted(text), key.path);
+    let mut problem = Diagnostic::error(title).at(source.place(value.span.clone()));
+    if let Some(near) = nearest(text, words.iter().copied()) {
+        problem = problem.help(format!("did you mean `{near}`?"));
+    }
+    Err(problem.help(format!("allowed: {}", comma_list(words))))
+}
+
+fn widths(key: &Key, items: &[Value], place: (&Value, &Source)) -> Result<Json, Diagnostic> {
+    let (value, source) = place;
+    let width = |item: &Value| match item.data {
+        Content::Integer(number) => within(number, 1, WIDEST),
+        _ => None,
+    };
+    let list = each(items, width).map_err(|item| refused(key, item, source))?;
+    if items.len() < 2 {
+        let problem = refused(key, value, source);
+        return Err(problem.help("a network has an input layer and an output layer at least"));
+    }
+    Ok(list)
+}
+
+/// All items as JSON, or the first that cannot be accepted.
+fn each(items: &[Value], accepted: impl Fn(&Value) -> Option<Json>) -> Result<Json, &Value> {
+    items.iter().map(|item| accepted(item).ok_or(item)).collect()
+}
+
+fn within(number: i128, least: u64, most: u64) -> Option<Json> {
+    let number = u64::try_from(number).ok()?;
+    (least..=most).contains(&number).then(|| Json::from(number))
+}
+
+fn number(interval: Interval, value: &Value) -> Option<Json> {
+    let x = match value.data {
+        Content::Integer(number) => number as f64,
+        Content::Float(number) => number,
+        _ => return None,
+    };
+    interval.contains(x).then(|| Json::from(x))
+}
+
+/// "must be …", with what was found instead under the caret.
+fn refused(key: &Key, value: &Value, source: &Source) -> Diagnostic {
+    let written = source.text.get(value.span.clone()).unwrap_or_default().trim();
+    let found = match &value.data {
+        Content::Text(text) if text.is_empty() => "found nothing".to_owned(),
+        Content::Text(text) => format!("found the text {}", quoted(text)),
+        Content::Integer(_) | Content::Float(_) | Content::Flag(_) => {
+            format!("found {}", quoted(written))
+        }
+        Content::Date => format!("found the date {}", quoted(written)),
+        Content::List(items) if items.is_empty() => "found an empty list".to_owned(),
+        Content::List(items) => format!("found a list of {}", items.len()),
+        Content::Table(_) => "found a table".to_owned(),
+    };
+    let problem = Diagnostic::error(format!("`{}` must be {}", key.path, key.kind.demand()))
+        .at(source.place(value.span.clone()))
+        .label(found);
+    match hint(key.kind, &value.data) {
+        Some(hint) => problem.help(hint),
+        None => problem,
+    }
+}
+
+/// A way out for the usual mistakes.
+fn hint(kind: Kind, data: &Content) -> Option<String> {
+    let is_numeric = matches!(kind, Kind::Integer { .. } | Kind::Number(_) | Kind::Precision | Kind::Groups);
+    match data {
+        Content::Text(text) if is_numeric && text.parse::<f64>().is_ok() => {
+            Some(format!("write it without quotes: {}", text.trim()))
+        }
+        Content::Text(text) if text == "true" || text == "false" => Some(format!("write it without quotes: {text}")),
+        Content::Text(text) if text.starts_with(['[', '{', '"', '\'']) => {
+            Some("it cannot be read as TOML (is it complete?), so it was taken as text".to_owned())
+        }
+        Content::Float(x) if matches!(kind, Kind::Integer { .. }) && x.fract() == 0.0 => {
+            Some(format!("write it without a decimal point: {x}"))
+        }
+        Content::Integer(number) => match kind {
+            Kind::Integer { most, .. } if *number > i128::from(most) => Some(format!("the limit is {most}")),
+            _ => None,
+        },
+        _ => None,
+    }
+}

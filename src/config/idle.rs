@@ -1,0 +1,75 @@
+//! Settings that have no effect, such as the momentum of Adam.
+//!
+//! They belong to a choice that was not taken. That is no contradiction (a run with `learning.rule=backprop` may well
+//! keep the nudge of its preset), so they are warnings, unlike the rules of `rules.rs`; and only settings that
+//! somebody changed from their default are worth a word.
+
+use super::diagnostic::{Diagnostic, Level};
+use super::gather::Gathered;
+use super::rules::placed;
+use super::values::{Config, DataName};
+use super::write::differing;
+use super::{OptimizerKind, RuleName};
+
+/// A key that does nothing under some choice.
+pub(super) struct Idle {
+    pub(super) keys: &'static [&'static str],
+    idle: fn(&Config) -> bool,
+    reason: &'static str,
+}
+
+/// The keys that may do nothing.
+pub(super) const IDLE: &[Idle] = &[
+    Idle {
+        keys: &["data.seed", "data.name", "data.dir"],
+        idle: |c| c.data.name == DataName::Idx,
+        reason: "it seeds the generator of digits; the order of an IDX set follows `seed`",
+    },
+    Idle {
+        keys: &["inference.check_every", "inference.tolerance"],
+        idle: runs_every_step,
+        reason: "with a tolerance of 0 every phase runs all its steps and nobody looks in between",
+    },
+    Idle {
+        keys: &["inference.plateau", "inference.tolerance"],
+        idle: runs_every_step,
+        reason: "with a tolerance of 0 every phase runs all its steps and nobody looks in between",
+    },
+    Idle {
+        keys: &["learning.nudge", "learning.rule"],
+        idle: |c| c.learning.rule != RuleName::PcNudge,
+        reason: "only the rule `pc-nudge` nudges",
+    },
+    Idle {
+        keys: &["learning.momentum", "learning.optimizer"],
+        idle: |c| c.learning.optimizer != OptimizerKind::Momentum,
+        reason: "only the optimizer `momentum` has one",
+    },
+    Idle { keys: &["learning.beta1", "learning.optimizer"], idle: has_no_moments, reason: MOMENTS },
+    Idle { keys: &["learning.beta2", "learning.optimizer"], idle: has_no_moments, reason: MOMENTS },
+    Idle { keys: &["learning.epsilon", "learning.optimizer"], idle: has_no_moments, reason: MOMENTS },
+];
+
+const MOMENTS: &str = "only the optimizers `adam` and `adamw` have it";
+
+/// Every setting that has no effect.
+pub(super) fn warnings(config: &Config, gathered: &Gathered<'_>) -> Vec<Diagnostic> {
+    let changed = differing(config, &Config::default());
+    let mut warnings = Vec::new();
+    for Idle { keys, idle, reason } in IDLE {
+        let [path, ..] = keys else { continue };
+        if changed.contains(path) && idle(config) {
+            let problem = Diagnostic::error(format!("`{path}` has no effect here")).help(*reason);
+            warnings.push(placed(Diagnostic { level: Level::Warning, ..problem }, keys, gathered));
+        }
+    }
+    warnings
+}
+
+fn runs_every_step(config: &Config) -> bool {
+    config.inference.tolerance == 0.0
+}
+
+fn has_no_moments(config: &Config) -> bool {
+    !matches!(config.learning.optimizer, OptimizerKind::Adam | OptimizerKind::Adamw)
+}

@@ -1,0 +1,187 @@
+//! The table of keys: every name a configuration may use, what it may hold, what it means and where it is from.
+//!
+//! One table for five readers: the search for unknown keys (`suggest.rs`), the check of a value (`accept.rs`), the
+//! writer (`write.rs`), the JSON Schema and the table in `configs/README.md` (both in `schema.rs`). The defaults are
+//! not repeated here; they come from `values.rs`, and a test holds both to the same set of keys in the same order.
+
+use super::kind::{Interval, Kind};
+
+/// One key of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// The whole name, such as `inference.activity_lr`.
+    pub path: &'static str,
+    /// What it may hold.
+    pub kind: Kind,
+    /// What it means, in one or two sentences, with the unit.
+    pub meaning: &'static str,
+    /// Where it stands in the paper, such as "Eq. 25"; empty when it is not in it.
+    pub equation: &'static str,
+}
+
+/// One table of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// Its name, without brackets.
+    pub name: &'static str,
+    /// What its keys are about.
+    pub meaning: &'static str,
+}
+
+impl Key {
+    /// The table the key is in; empty for the top level.
+    pub fn section(&self) -> &'static str {
+        self.path.split_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// The name inside its table.
+    pub fn leaf(&self) -> &'static str {
+        self.path.split_once('.').map_or(self.path, |(_, leaf)| leaf)
+    }
+}
+
+/// The key of this name.
+pub(super) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// The keys of one table, in order; `""` is the top level.
+pub(super) fn keys_of(section: &str) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.section() == section)
+}
+
+/// Whether a table of this name exists.
+pub(super) fn is_section(name: &str) -> bool {
+    SECTIONS.iter().any(|section| section.name == name)
+}
+
+/// The tables, in the order of `Config`.
+pub const SECTIONS: &[Section] = &[
+    Section { name: "data", meaning: "The samples." },
+    Section { name: "model", meaning: "The network and its energy." },
+    Section { name: "inference", meaning: "How the states go down the energy." },
+    Section { name: "learning", meaning: "How the weights follow." },
+    Section { name: "schedule", meaning: "In which order the layers work, and on what." },
+    Section { name: "links", meaning: "What neighbouring layers tell each other." },
+    Section { name: "record", meaning: "What is written down, and how often." },
+    Section { name: "output", meaning: "Where it is written." },
+];
+
+const ACTIVATIONS: Kind =
+    Kind::Choice(&["identity", "relu", "leaky-relu", "tanh", "sigmoid", "hard-sigmoid", "softplus", "gelu"]);
+const SEED: Kind = Kind::Integer { least: 0, most: u64::MAX };
+const POSITIVE: Kind = Kind::Number(Interval::Positive);
+const ZERO_OR_MORE: Kind = Kind::Number(Interval::ZeroOrMore);
+const FRACTION: Kind = Kind::Number(Interval::Fraction);
+
+const fn from(least: u64) -> Kind {
+    Kind::Integer { least, most: u32::MAX as u64 }
+}
+
+const fn up_to(least: u64, most: u64) -> Kind {
+    Kind::Integer { least, most }
+}
+
+const fn key(path: &'static str, kind: Kind, equation: &'static str, meaning: &'static str) -> Key {
+    Key { path, kind, meaning, equation }
+}
+
+/// The keys, in the order of `Config`.
+#[rustfmt::skip] // One key is one entry: its facts on the first line, its meaning below.
+pub const KEYS: &[Key] = &[
+    key("seed", SEED, "", "Seed of the initial weights and of the order of the samples."),
+    key("dtype", Kind::Choice(&["f32", "f64"]), "",
+        "Number format of states, weights and signals. A nudge below 1e-3 wants `f64`."),
+    key("workers", up_to(1, 65_536), "", "Number of processes. Only 1 is available yet."),
+    key("data.name", Kind::Choice(&["digits", "idx"]), "",
+        "`digits`: drawn by the embedded generator; `idx`: read from the files in `data.dir`. \
+         Left out, it is `idx` when `data.dir` is given."),
+    key("data.dir", Kind::Text, "",
+        "A folder of IDX files (the format of MNIST), raw or gzip. Giving it is enough: it sets \
+         `data.name`, and `data.train` and `data.test` to all."),
+    key("data.batch_size", up_to(1, 65_536), "A.1.2",
+        "Samples per minibatch. Gradients are averaged over it."),
+    key("data.train", from(0), "A.1",
+        "Training samples: how many the generator draws, or how many of an IDX set are used (0: \
+         all). Left out with an IDX set, it is 0."),
+    key("data.validation", from(0), "A.1",
+        "How many of the training samples, taken from the end, are kept for validation. 10000 \
+         gives the paper's 50,000 for training on MNIST."),
+    key("data.test", from(0), "A.1",
+        "Test samples: how many the generator draws, or how many of an IDX set are used (0: all). \
+         Left out with an IDX set, it is 0."),
+    key("data.seed", SEED, "", "Seed of the generator of digits. Without effect on an IDX set."),
+    key("data.shuffle", Kind::Flag, "",
+        "Whether every epoch visits the training samples in a new order."),
+    key("model.widths", Kind::Widths, "A.1",
+        "Units per layer, from the data (layer 0) to the classes (layer L)."),
+    key("model.act_fn", ACTIVATIONS, "Eq. 3", "Activation f of the hidden layers."),
+    key("model.output_act_fn", ACTIVATIONS, "Eq. 3",
+        "Activation f of the output layer. Must be `identity` with the loss `cross-entropy`, \
+         which contains the softmax."),
+    key("model.loss", Kind::Choice(&["cross-entropy", "squared-error"]), "Eq. 10",
+        "The supervised loss 𝓛: softmax cross-entropy, or ½‖T − f(a_L)‖²."),
+    key("model.energy", Kind::Choice(&["predictive-coding"]), "Eq. 3",
+        "The internal energy I: ½ Σ Π_l ‖x_l − f(a_l)‖²."),
+    key("model.init", Kind::Choice(&["torch-linear", "xavier", "he", "orthogonal"]), "",
+        "How the weights start. `torch-linear` is PyTorch's default for `Linear`: uniform within \
+         ±1/√fan_in."),
+    key("model.precision", Kind::Precision, "Eq. 3",
+        "Precision Π: one number for all layers, or a list for layers 1 to L."),
+    key("model.groups", Kind::Groups, "",
+        "Groups of neurons per layer, each an actor of its own. Only 1 is available yet."),
+    key("inference.activity_lr", POSITIVE, "Eq. 1",
+        "Step η_x of the states, in model time per inference step."),
+    key("inference.max_infer_iters", up_to(1, 10_000_000), "A.1",
+        "Most steps of one phase, in inference steps."),
+    key("inference.tolerance", ZERO_OR_MORE, "Eq. 11",
+        "Residual at or below which a layer counts as settled. 0: every phase runs exactly \
+         `max_infer_iters` steps."),
+    key("inference.check_every", from(1), "",
+        "Inference steps between two looks of the coordinator. Without effect while `tolerance` \
+         is 0."),
+    key("inference.plateau", FRACTION, "",
+        "Relative fall of the energy between two looks; three falls below it in a row end the \
+         phase as a plateau. 0: off. Without effect while `tolerance` is 0."),
+    key("inference.free_phase", Kind::Choice(&["forward", "relax"]), "Eq. 20",
+        "How the free equilibrium is found: `forward` computes it in one pass, `relax` goes down \
+         the energy from zero."),
+    key("learning.rule", Kind::Choice(&["pc-nudge", "pc-clamped", "backprop"]), "Eq. 25",
+        "The learning rule: `pc-nudge` (weak supervision λ), `pc-clamped` (λ = Π_L), or the \
+         baseline `backprop`, which has no phases and replaces the schedule."),
+    key("learning.nudge", POSITIVE, "Eq. 25",
+        "Weight λ of the supervised loss in the nudged phase; at most 1. Without effect on other \
+         rules."),
+    key("learning.optimizer", Kind::Choice(&["sgd", "momentum", "adam", "adamw"]), "Eq. 2",
+        "What turns the estimated gradient into a change of the weights."),
+    key("learning.param_lr", POSITIVE, "Eq. 2",
+        "Learning rate η_θ of the weights, per update; the estimate is already divided by λ."),
+    key("learning.momentum", FRACTION, "A.1.2", "Momentum of the optimizer `momentum`."),
+    key("learning.beta1", FRACTION, "", "Decay of the first moment, for `adam` and `adamw`."),
+    key("learning.beta2", FRACTION, "", "Decay of the second moment, for `adam` and `adamw`."),
+    key("learning.epsilon", POSITIVE, "", "Added to the divisor, for `adam` and `adamw`."),
+    key("learning.weight_decay", ZERO_OR_MORE, "",
+        "Weight decay, per update: added to the gradient, or decoupled from it in `adamw`."),
+    key("learning.epochs", from(1), "", "Passes over the training samples."),
+    key("schedule.mode", Kind::Choice(&["reference", "lock-step", "free-running"]), "",
+        "`reference`: one loop over whole matrices; `lock-step`: actors, with the same numbers \
+         bit for bit; `free-running`: actors that never wait. Replaced by the rule `backprop`."),
+    key("schedule.threads", up_to(0, 65_536), "",
+        "Threads. 0: all cores. The mode `reference` has exactly 1."),
+    key("schedule.stall_seconds", Kind::Number(Interval::Seconds), "",
+        "Seconds without progress after which the watchdog says who waits for whom."),
+    key("links.message", Kind::Choice(&["error+echo", "error", "state"]), "",
+        "What a layer sends down: its error with an echo of the state it answers, the bare error, \
+         or its state (only `free-running`)."),
+    key("record.every", from(1), "", "Training steps between two rows of `metrics.csv`."),
+    key("record.layers_every", from(0), "",
+        "Training steps between two groups of rows of `layers.csv`. 0: never."),
+    key("record.cosine_every", from(0), "Eq. 26",
+        "Training steps between two comparisons of the estimate with backpropagation. 0: never."),
+    key("record.checkpoint_every", from(0), "",
+        "Training steps between two checkpoints. 0: at the end of every epoch."),
+    key("record.keep", from(1), "", "How many checkpoints stay on disk, newest first."),
+    key("output.dir", Kind::Text, "", "Folder in which the run directory is made."),
+    key("output.name", Kind::Text, "",
+        "Name of the run directory. Empty: made from date, preset and seed."),
+];

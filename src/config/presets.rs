@@ -1,0 +1,72 @@
+//! The configurations that come with the program, compiled in from `configs/*.toml`.
+//!
+//! A preset is an ordinary configuration file: copy it, change it, run the copy. Its first line is its summary. A
+//! new preset is a file there and a line here.
+
+use super::diagnostic::Diagnostic;
+use super::diagnostic::quoted;
+use super::kind::comma_list;
+use super::suggest::nearest;
+
+/// A configuration that comes with the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Preset {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What it is, in one line.
+    pub summary: &'static str,
+    /// The text of its file.
+    pub text: &'static str,
+}
+
+/// The preset that runs when no other is named.
+pub(super) const DEFAULT: &Preset = &Preset {
+    name: "digits",
+    summary: "784-128-64-10 on the digits of the embedded generator: every key at its default.",
+    text: include_str!("../../configs/digits.toml"),
+};
+
+const PRESETS: &[Preset] = &[
+    *DEFAULT,
+    Preset {
+        name: "mnist",
+        summary: "784-128-64-10 on MNIST with PC-Nudge and Adam, five epochs.",
+        text: include_str!("../../configs/mnist.toml"),
+    },
+    Preset {
+        name: "mnist-paper",
+        summary: "The training run of the paper's Figure 3, as in its appendix A.1.",
+        text: include_str!("../../configs/mnist-paper.toml"),
+    },
+    Preset {
+        name: "tiny",
+        summary: "784-32-10 with tanh on a few digits: trains in seconds.",
+        text: include_str!("../../configs/tiny.toml"),
+    },
+];
+
+/// The presets, the default one first.
+pub fn presets() -> &'static [Preset] {
+    PRESETS
+}
+
+/// The preset of this name.
+pub(super) fn find_preset(name: &str) -> Option<&'static Preset> {
+    PRESETS.iter().find(|preset| preset.name == name)
+}
+
+/// The problem of a name that is neither a preset nor a file.
+pub(super) fn unknown_preset(name: &str) -> Diagnostic {
+    let problem = Diagnostic::error(format!("{} is neither a preset nor a file", quoted(name)));
+    with_offer(problem, name)
+}
+
+/// The same problem, with the preset that may have been meant and the list of all.
+pub(super) fn with_offer(problem: Diagnostic, name: &str) -> Diagnostic {
+    let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+    let problem = match nearest(name, names.iter().copied()) {
+        Some(near) => problem.help(format!("did you mean the preset `{near}`?")),
+        None => problem,
+    };
+    problem.help(format!("presets: {}; anything else is the path of a .toml file", comma_list(&names)))
+}

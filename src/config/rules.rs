@@ -1,0 +1,222 @@
+//! What must hold between keys.
+//!
+//! An option that cannot be honoured is an error, never ignored: every [`Rule`] that is broken is reported, at its own
+//! key, with the other keys that play a part. Settings without effect are in `idle.rs`, limits of a single key in
+//! `kind.rs`.
+
+use super::accept::groups_unavailable;
+use super::diagnostic::Diagnostic;
+use super::gather::Gathered;
+use super::keys::find;
+use super::values::{Config, DataName, Precision};
+use super::{Activation, Dtype, Loss, Message, RuleName, ScheduleMode};
+
+/// A condition on a configuration.
+pub(super) struct Rule {
+    /// The key that is at fault, then the others that play a part.
+    pub(super) keys: &'static [&'static str],
+    /// The problem where the condition does not hold, without its places.
+    broken: fn(&Config) -> Option<Diagnostic>,
+}
+
+const fn rule(keys: &'static [&'static str], broken: fn(&Config) -> Option<Diagnostic>) -> Rule {
+    Rule { keys, broken }
+}
+
+/// The conditions, in the order of their keys. Each is a function below, named for what must hold.
+pub(super) const RULES: &[Rule] = &[
+    rule(&["workers"], one_worker),
+    rule(&["data.dir", "data.name"], data_have_a_folder),
+    rule(&["data.dir", "data.name"], digits_need_no_folder),
+    rule(&["data.train", "data.name"], |c| digits_are_counted(c, "data.train", c.data.train)),
+    rule(&["data.test", "data.name"], |c| digits_are_counted(c, "data.test", c.data.test)),
+    rule(&["data.validation", "data.train"], validation_leaves_some),
+    rule(&["model.output_act_fn", "model.loss"], softmax_is_in_the_loss),
+    rule(&["model.precision", "model.widths"], precision_per_layer),
+    rule(&["model.groups"], one_group),
+    rule(&["inference.tolerance", "dtype"], tolerance_is_resolved),
+    rule(&["learning.nudge", "learning.rule"], nudge_is_at_most_one),
+    rule(&["schedule.threads", "schedule.mode"], reference_is_one_loop),
+    rule(&["links.message", "schedule.mode"], states_need_staleness),
+    rule(&["inference.activity_lr", "dtype"], |c| in_f32(c, "inference.activity_lr", &[c.inference.activity_lr])),
+    rule(&["learning.nudge", "dtype"], |c| in_f32(c, "learning.nudge", &[c.learning.nudge])),
+    rule(&["learning.param_lr", "dtype"], |c| in_f32(c, "learning.param_lr", &[c.learning.param_lr])),
+    rule(&["learning.epsilon", "dtype"], |c| in_f32(c, "learning.epsilon", &[c.learning.epsilon])),
+    rule(&["model.precision", "dtype"], |c| in_f32(c, "model.precision", precisions(c))),
+    rule(&["output.dir"], output_has_a_folder),
+    rule(&["output.name"], name_is_plain),
+];
+
+/// Every broken rule, each at its own key. Rules about a key whose value was refused are left out: they would judge
+/// the default that stands in for it.
+pub(super) fn errors(config: &Config, gathered: &Gathered<'_>) -> Vec<Diagnostic> {
+    let judged = RULES.iter().filter(|rule| !rule.keys.iter().any(|key| gathered.is_refused(key)));
+    judged.filter_map(|rule| Some(placed((rule.broken)(config)?, rule.keys, gathered))).collect()
+}
+
+/// The problem, at its key, with the places of the other keys.
+pub(super) fn placed(problem: Diagnostic, keys: &[&'static str], gathered: &Gathered<'_>) -> Diagnostic {
+    let Some((culprit, others)) = keys.split_first() else {
+        return problem;
+    };
+    // The data set is deduced when it is not set, so the defaults would show the wrong one.
+    let shown = others.iter().filter(|path| gathered.is_set(path) || !path.starts_with("data."));
+    shown.fold(problem.at(gathered.place(culprit)), |problem, path| {
+        problem.at(gathered.place(path)).label(format!("because of `{path}`"))
+    })
+}
+
+fn broken(title: impl Into<String>, help: impl Into<String>) -> Option<Diagnostic> {
+    Some(Diagnostic::error(title).help(help))
+}
+
+fn one_worker(config: &Config) -> Option<Diagnostic> {
+    (config.workers != 1)
+        .then(|| Diagnostic::error("`workers` must be 1").help("runs with several processes are not available yet"))
+}
+
+fn one_group(config: &Config) -> Option<Diagnostic> {
+    let key = find("model.groups")?;
+    (config.model.groups != 1).then(|| groups_unavailable(key))
+}
+
+fn data_have_a_folder(config: &Config) -> Option<Diagnostic> {
+    let missing = config.data.name == DataName::Idx && config.data.dir.is_empty();
+    missing.then(|| {
+        Diagnostic::error("`data.dir` must name the folder of the IDX files")
+            .help("give data.dir=FOLDER, or run `asynapse data fetch mnist` to get the files of MNIST")
+    })
+}
+
+fn digits_need_no_folder(config: &Config) -> Option<Diagnostic> {
+    if config.data.name != DataName::Digits || config.data.dir.is_empty() {
+        return None;
+    }
+    broken(
+        "`data.dir` cannot be used with the digits of the generator",
+        "leave `data.name` out or set it to `idx` to read the folder; leave `data.dir` out to have the digits",
+    )
+}
+
+fn digits_are_counted(config: &Config, path: &str, samples: usize) -> Option<Diagnostic> {
+    if config.data.name != DataName::Digits || samples > 0 {
+        return None;
+    }
+    broken(
+        format!("`{path}` must be at least 1 for the digits of the generator"),
+        "0 means all of a set, and the generator has no end",
+    )
+}
+
+fn validation_leaves_some(config: &Config) -> Option<Diagnostic> {
+    let data = &config.data;
+    if data.train == 0 || data.validation < data.train {
+        return None;
+    }
+    broken(
+        format!("`data.validation` takes all {} training samples", data.train),
+        "the validation samples are taken from the end of the training samples; some must be left",
+    )
+}
+
+fn softmax_is_in_the_loss(config: &Config) -> Option<Diagnostic> {
+    let model = &config.model;
+    if model.loss != Loss::CrossEntropy || model.output_act_fn == Activation::Identity {
+        return None;
+    }
+    broken(
+        "`model.output_act_fn` must be `identity` with the loss `cross-entropy`",
+        "the softmax is part of the loss; another activation needs `model.loss = \"squared-error\"`",
+    )
+}
+
+fn precision_per_layer(config: &Config) -> Option<Diagnostic> {
+    let layers = config.model.widths.len().saturating_sub(1);
+    match &config.model.precision {
+        Precision::PerLayer(values) if values.len() != layers => broken(
+            format!("`model.precision` has {} entries for {layers} layers", values.len()),
+            "give one number for all layers, or one for each of the layers 1 to L; layer 0 is the data",
+        ),
+        _ => None,
+    }
+}
+
+fn tolerance_is_resolved(config: &Config) -> Option<Diagnostic> {
+    let tolerance = config.inference.tolerance;
+    if config.dtype != Dtype::F32 || tolerance == 0.0 || tolerance >= 1e-7 {
+        return None;
+    }
+    broken(
+        "`inference.tolerance` is below 1e-7, which f32 cannot resolve",
+        "use dtype = \"f64\", or a larger tolerance; f32 has about 7 digits",
+    )
+}
+
+fn nudge_is_at_most_one(config: &Config) -> Option<Diagnostic> {
+    if config.learning.rule != RuleName::PcNudge || config.learning.nudge <= 1.0 {
+        return None;
+    }
+    broken(
+        "`learning.nudge` must be at most 1 with the rule `pc-nudge`",
+        "the estimate is off by O(nudge): 0.01 is usual, and 1 is a fully clamped output at precision 1",
+    )
+}
+
+fn reference_is_one_loop(config: &Config) -> Option<Diagnostic> {
+    if config.schedule.mode != ScheduleMode::Reference || config.schedule.threads == 1 {
+        return None;
+    }
+    broken(
+        "`schedule.threads` must be 1 with the mode `reference`",
+        "the reference is one loop; `lock-step` computes the same numbers on any number of threads",
+    )
+}
+
+fn states_need_staleness(config: &Config) -> Option<Diagnostic> {
+    let mode = match config.schedule.mode {
+        ScheduleMode::Reference => "reference",
+        ScheduleMode::LockStep => "lock-step",
+        _ => return None,
+    };
+    (config.links.message == Message::State).then(|| {
+        Diagnostic::error(format!("`links.message` cannot be `state` with the mode `{mode}`")).help(
+            "states are sent against staleness, and here no signal is ever stale; \
+             use `error+echo`, or schedule.mode = \"free-running\"",
+        )
+    })
+}
+
+/// Positive numbers that f32 turns into zero or infinity cannot be honoured.
+fn in_f32(config: &Config, path: &str, values: &[f64]) -> Option<Diagnostic> {
+    let lost = values.iter().find(|value| !(**value as f32).is_normal())?;
+    if config.dtype != Dtype::F32 {
+        return None;
+    }
+    broken(
+        format!("`{path}` is {lost:?}, which f32 cannot hold"),
+        format!("use dtype = \"f64\", or a number from {:e} to {:e}", f32::MIN_POSITIVE, f32::MAX),
+    )
+}
+
+fn precisions(config: &Config) -> &[f64] {
+    match &config.model.precision {
+        Precision::Uniform(value) => std::slice::from_ref(value),
+        Precision::PerLayer(values) => values,
+    }
+}
+
+fn output_has_a_folder(config: &Config) -> Option<Diagnostic> {
+    if !config.output.dir.is_empty() {
+        return None;
+    }
+    broken("`output.dir` must not be empty", "the current folder is `.`")
+}
+
+fn name_is_plain(config: &Config) -> Option<Diagnostic> {
+    let name = config.output.name.as_str();
+    let is_odd = |c: char| c.is_control() || matches!(c, '/' | '\\' | ':');
+    if name.len() <= 200 && !name.contains(is_odd) && name != "." && name != ".." {
+        return None;
+    }
+    broken("`output.name` must be a plain file name", "the folder is `output.dir`; the name has no `/`, `\\` or `:`")
+}

@@ -1,0 +1,130 @@
+//! Every rule between keys fires where it is broken and is silent beside it.
+
+use std::collections::BTreeSet;
+
+use super::super::idle::IDLE;
+use super::super::rules::RULES;
+use super::super::{Level, Mark};
+use super::{config, marked, only, problems, read};
+
+/// Key at fault, overrides that break the rule, overrides beside it that do not.
+const CASES: &[(&str, &[&str], &[&str])] = &[
+    ("workers", &["workers=2"], &["workers=1"]),
+    ("data.dir", &["data.name=idx"], &["data.name=idx", "data.dir=x"]),
+    ("data.dir", &["data.name=digits", "data.dir=x"], &["data.dir=x"]),
+    ("data.train", &["data.train=0"], &["data.train=0", "data.dir=x"]),
+    ("data.test", &["data.test=0"], &["data.test=0", "data.dir=x"]),
+    ("data.validation", &["data.validation=12000"], &["data.validation=11999"]),
+    ("data.validation", &["data.dir=x", "data.train=5", "data.validation=5"], &["data.dir=x", "data.validation=5"]),
+    ("model.output_act_fn", &["model.output_act_fn=tanh"], &["model.output_act_fn=tanh", "model.loss=squared-error"]),
+    ("model.precision", &["model.precision=[1,1]"], &["model.precision=[1,1,1]"]),
+    ("model.groups", &["model.groups=4"], &["model.groups=1"]),
+    ("model.groups", &["model.groups=neuron"], &["model.groups=1"]),
+    ("inference.tolerance", &["inference.tolerance=0.99e-7"], &["inference.tolerance=1e-7"]),
+    ("inference.tolerance", &["inference.tolerance=1e-9"], &["inference.tolerance=1e-9", "dtype=f64"]),
+    ("learning.nudge", &["learning.nudge=1.5"], &["learning.nudge=1"]),
+    ("learning.nudge", &["learning.nudge=1.5"], &["learning.nudge=1.5", "learning.rule=backprop"]),
+    ("schedule.threads", &["schedule.threads=2", "schedule.mode=reference"], &["schedule.threads=2"]),
+    ("schedule.threads", &["schedule.threads=0", "schedule.mode=reference"], &["schedule.mode=reference"]),
+    ("links.message", &["links.message=state"], &["links.message=state", "schedule.mode=free-running"]),
+    ("links.message", &["links.message=state", "schedule.mode=reference"], &["links.message=error"]),
+    ("inference.activity_lr", &["inference.activity_lr=1e300"], &["inference.activity_lr=1e300", "dtype=f64"]),
+    ("learning.nudge", &["learning.nudge=1e-60"], &["learning.nudge=1e-30"]),
+    ("learning.param_lr", &["learning.param_lr=1e-60"], &["learning.param_lr=1e-60", "dtype=f64"]),
+    ("learning.epsilon", &["learning.epsilon=1e-60"], &["learning.epsilon=1e-60", "dtype=f64"]),
+    ("model.precision", &["model.precision=[1,1,1e-60]"], &["model.precision=[1,1,1e-30]"]),
+    ("model.precision", &["model.precision=1e60"], &["model.precision=1e30"]),
+    ("output.dir", &["output.dir="], &["output.dir=."]),
+    ("output.name", &["output.name=a/b"], &["output.name=a b-3.x"]),
+    ("output.name", &["output.name=.."], &["output.name=..."]),
+    ("output.name", &["output.name=a\nb"], &["output.name=a"]),
+];
+
+#[test]
+fn every_rule_fires_where_it_is_broken_and_only_there() {
+    for (key, broken, whole) in CASES {
+        let problem = only("", broken);
+        assert!(problem.title.contains(&format!("`{key}`")), "{problem}");
+        assert!(!problem.help.is_empty(), "{problem}");
+        config("", whole);
+    }
+}
+
+#[test]
+fn every_rule_has_a_case() {
+    let cases: BTreeSet<&str> = CASES.iter().map(|(key, ..)| *key).collect();
+    let rules: BTreeSet<&str> = RULES.iter().map(|rule| rule.keys[0]).collect();
+    assert_eq!(cases, rules);
+    let known = |path: &&&str| super::super::KEYS.iter().all(|key| key.path != **path);
+    let unknown: Vec<_> = RULES.iter().flat_map(|rule| rule.keys).filter(known).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn a_broken_rule_points_at_the_file_the_override_and_the_defaults() {
+    let problem = only("[links]\nmessage = \"state\"\n", &["schedule.mode=lock-step"]);
+    assert_eq!(marked(&problem), "\"state\"");
+    let origins: Vec<&str> = problem.marks.iter().map(|mark| mark.place.origin.as_str()).collect();
+    assert_eq!(origins, ["mine.toml", "command line, override 1"]);
+    assert!(problem.title.contains("`lock-step`") && problem.help[0].contains("stale"), "{problem}");
+
+    let expected = "\
+error: `data.dir` must name the folder of the IDX files
+ --> in the defaults
+  |
+  | data.dir = \"\"
+  |            ^^
+ ::: mine.toml:1:13
+  |
+1 | data.name = \"idx\"
+  |             ----- because of `data.name`
+  = help: give data.dir=FOLDER, or run `asynapse data fetch mnist` to get the files of MNIST";
+    assert_eq!(only("data.name = \"idx\"", &[]).to_string(), expected);
+}
+
+#[test]
+fn all_broken_rules_are_reported_at_once() {
+    let overrides = ["workers=3", "model.precision=[1]", "inference.tolerance=1e-12", "output.name=/"];
+    let titles: Vec<String> = problems("", &overrides).into_iter().map(|problem| problem.title).collect();
+    assert_eq!(titles.len(), 4, "{titles:?}");
+}
+
+#[test]
+fn a_refused_value_is_not_judged_a_second_time() {
+    let problem = only("", &["schedule.mode=free", "links.message=state"]);
+    assert!(problem.title.contains("unknown value `free`"), "{problem}");
+}
+
+/// Overrides of which the first has no effect, and the same without the choice that makes it so.
+const IDLE_CASES: &[(&[&str], &[&str])] = &[
+    (&["data.seed=1", "data.dir=x"], &["data.seed=1"]),
+    (&["inference.check_every=5"], &["inference.check_every=5", "inference.tolerance=1e-3"]),
+    (&["inference.plateau=0"], &["inference.plateau=0", "inference.tolerance=1e-3"]),
+    (&["learning.nudge=0.5", "learning.rule=pc-clamped"], &["learning.nudge=0.5"]),
+    (&["learning.momentum=0.5"], &["learning.momentum=0.5", "learning.optimizer=momentum"]),
+    (&["learning.beta1=0.5", "learning.optimizer=sgd"], &["learning.beta1=0.5"]),
+    (&["learning.beta2=0.5", "learning.optimizer=sgd"], &["learning.beta2=0.5", "learning.optimizer=adamw"]),
+    (&["learning.epsilon=0.5", "learning.optimizer=momentum"], &["learning.epsilon=0.5"]),
+];
+
+#[test]
+fn settings_without_effect_are_warnings() {
+    for (idle, used) in IDLE_CASES {
+        let warnings = read("", idle).expect("a configuration").warnings;
+        let key = idle[0].split('=').next().unwrap_or_default();
+        assert_eq!(warnings.len(), 1, "{idle:?}");
+        assert_eq!(warnings[0].level, Level::Warning);
+        assert_eq!(warnings[0].title, format!("`{key}` has no effect here"));
+        assert_eq!(warnings[0].marks.first().map(|mark: &Mark| mark.place.text.as_str()), Some(idle[0]));
+        assert_eq!(read("", used).expect("a configuration").warnings, []);
+    }
+    let keys: Vec<&str> = IDLE.iter().map(|idle| idle.keys[0]).collect();
+    let cases: Vec<&str> = IDLE_CASES.iter().filter_map(|(idle, _)| idle[0].split('=').next()).collect();
+    assert_eq!(keys, cases, "every entry has a case");
+}
+
+#[test]
+fn a_default_that_is_written_out_is_no_warning() {
+    let text = super::super::to_toml(&config("", &["learning.optimizer=sgd", "data.dir=x"]));
+    assert_eq!(read(&text, &[]).expect("a configuration").warnings, []);
+}

@@ -1,0 +1,137 @@
+//! From a configuration to the parts it names. Everything a configuration can say and these parts can't honour is an error here.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::machine::{Machine, StepError};
+use crate::config::{Config, DataName, ScheduleMode};
+use crate::data::dataset::{Sizes, Splits, from_folder, generated};
+use crate::data::error::DataError;
+use crate::engine::{Engine, EngineSettings, Schedule};
+use crate::math::Real;
+use crate::math::optimizer::OptimizerSpec;
+use crate::network::{NetworkError, NetworkSpec, Weights};
+use crate::reference::{Baseline, Synchronous};
+use crate::rule::{Plan, RuleName};
+use crate::settling::Limits;
+
+/// Why a configuration can't be run.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// The data can't be had.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The network can't be made.
+    #[error("[model]: {0}")]
+    Network(#[from] NetworkError),
+    /// Data and network do not fit each other.
+    #[error("{0}")]
+    Misfit(String),
+}
+
+/// The network a configuration describes.
+pub fn network(config: &Config) -> Result<NetworkSpec, NetworkError> {
+    let model = &config.model;
+    let precision: Vec<f64> =
+        (1..model.widths.len()).map(|layer| model.precision.of(layer).unwrap_or(f64::NAN)).collect();
+    NetworkSpec::new(&model.widths, model.act_fn, model.loss)?
+        .with_output(model.output_act_fn)?
+        .with_precision(&precision)
+}
+
+/// The data, checked against the network.
+pub fn data(config: &Config, network: &NetworkSpec) -> Result<Splits, AssembleError> {
+    let data = &config.data;
+    let sizes = Sizes { train: data.train, validation: data.validation, test: data.test };
+    let splits = match data.name {
+        DataName::Digits => generated(data.seed, sizes),
+        DataName::Idx => from_folder(Path::new(&data.dir), sizes)?,
+    };
+    let (features, classes) = (splits.train.features(), splits.train.classes());
+    let (inputs, outputs) = (network.widths()[0], network.widths()[network.depth()]);
+    if inputs != features {
+        let what =
+            format!("model.widths begins with {inputs}, the images of {} have {features} pixels", source(config));
+        return Err(AssembleError::Misfit(what));
+    }
+    if outputs != classes {
+        let what = format!("model.widths ends with {outputs}, the labels of {} have {classes} classes", source(config));
+        return Err(AssembleError::Misfit(what));
+    }
+    Ok(splits)
+}
+
+fn source(config: &Config) -> String {
+    if config.data.dir.is_empty() { "the embedded digits".to_owned() } else { config.data.dir.clone() }
+}
+
+/// What ends a phase.
+pub fn limits(config: &Config) -> Limits {
+    let inference = &config.inference;
+    Limits {
+        steps_max: inference.max_infer_iters as u64,
+        tolerance: inference.tolerance,
+        check_every: inference.check_every as u64,
+        plateau: inference.plateau,
+    }
+}
+
+/// The optimiser.
+pub fn optimizer(config: &Config) -> OptimizerSpec {
+    let learning = &config.learning;
+    OptimizerSpec {
+        kind: learning.optimizer,
+        rate: learning.param_lr,
+        momentum: learning.momentum,
+        betas: (learning.beta1, learning.beta2),
+        epsilon: learning.epsilon,
+        weight_decay: learning.weight_decay,
+    }
+}
+
+/// Threads of the engine: what was asked for, or all there are.
+pub fn threads(config: &Config) -> usize {
+    match config.schedule.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    }
+}
+
+/// The plan of the configured rule; `None` for backpropagation.
+pub fn plan(config: &Config, network: &NetworkSpec) -> Option<Plan> {
+    Plan::named(config.learning.rule, network, config.learning.nudge, config.inference.free_phase)
+}
+
+/// The program that runs the configured rule in the configured schedule.
+pub fn machine<T: Real>(config: &Config, network: &NetworkSpec, weights: Weights<T>) -> Result<Machine<T>, StepError> {
+    if config.learning.rule == RuleName::Backprop {
+        return Ok(Machine::Backprop(Box::new(Baseline::new(network, weights, optimizer(config)))));
+    }
+    machine_in(config, network, weights, config.schedule.mode)
+}
+
+/// The same in another schedule.
+pub fn machine_in<T: Real>(
+    config: &Config,
+    network: &NetworkSpec,
+    weights: Weights<T>,
+    mode: ScheduleMode,
+) -> Result<Machine<T>, StepError> {
+    let rate = config.inference.activity_lr;
+    let schedule = match mode {
+        ScheduleMode::Reference => {
+            return Ok(Machine::Reference(Box::new(Synchronous::new(network, weights, rate, optimizer(config)))));
+        }
+        ScheduleMode::LockStep => Schedule::LockStep,
+        ScheduleMode::FreeRunning => Schedule::FreeRunning,
+    };
+    let settings = EngineSettings {
+        schedule,
+        threads: threads(config),
+        message: config.links.message,
+        rate,
+        optimizer: optimizer(config),
+        stall: Duration::from_secs_f64(config.schedule.stall_seconds),
+    };
+    Ok(Machine::Actors(Box::new(Engine::new(network, weights, settings)?)))
+}

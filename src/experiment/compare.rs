@@ -1,0 +1,110 @@
+//! `asynapse compare`: one batch through reference, lock-step, free-running and backpropagation, layer by layer.
+
+use serde::Serialize;
+
+use super::assemble::{self, AssembleError};
+use super::machine::{Closeness, Procedure, Purpose, StepError, closeness};
+use crate::config::{Config, ScheduleMode};
+use crate::math::{Field, Real};
+use crate::reference::backprop;
+use crate::settling::StopReason;
+
+/// What one program made of the batch.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    /// `reference`, `lock-step` or `free-running`.
+    pub schedule: &'static str,
+    /// Against backpropagation, per weight matrix `W_1 … W_L` with its bias.
+    pub layers: Vec<Closeness>,
+    /// Against backpropagation, over all parameters.
+    pub whole: Closeness,
+    /// Inference steps of the last phase.
+    pub n_infer_iters: u64,
+    /// Why it ended.
+    pub stop_reason: StopReason,
+    /// Largest `|∂E/∂x|` at its end.
+    pub residual: f64,
+    /// States above the tolerance at its end.
+    pub unsettled: usize,
+    /// Largest difference of any state from the reference's.
+    pub state_distance: f64,
+    /// True if estimate and states are the reference's, bit for bit.
+    pub bit_identical: bool,
+}
+
+/// The comparison.
+#[derive(Clone, Debug, Serialize)]
+pub struct Comparison {
+    /// Samples in the batch.
+    pub batch: usize,
+    /// Mean loss of the batch.
+    pub loss: f64,
+    /// One entry per program.
+    pub entries: Vec<Entry>,
+}
+
+/// Why there is no comparison.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// The configuration can't be run.
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    /// A program failed.
+    #[error("{schedule}: {source}")]
+    Step {
+        /// Which.
+        schedule: &'static str,
+        /// How.
+        source: StepError,
+    },
+    /// Backpropagation compared with itself.
+    #[error("learning.rule = \"backprop\" has nothing to compare: it is what the rules are compared with")]
+    NoRule,
+}
+
+/// Runs it on the first `batch_size` training samples, with the initial weights of the seed.
+pub fn compare<T: Real>(config: &Config) -> Result<Comparison, CompareError> {
+    let network = assemble::network(config).map_err(AssembleError::from)?;
+    let plan = assemble::plan(config, &network).ok_or(CompareError::NoRule)?;
+    let splits = assemble::data(config, &network)?;
+    let count = config.data.batch_size.min(splits.train.len());
+    let (data, target) = splits.train.batch::<T>(&(0..count).collect::<Vec<_>>());
+    let weights = network.initial_weights::<T>(config.model.init, config.seed);
+    let exact = backprop::gradient(&network, &weights, &data, &target);
+    let procedure = Procedure { plan: Some(&plan), limits: assemble::limits(config) };
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut reference = None;
+    for (schedule, mode) in [
+        ("reference", ScheduleMode::Reference),
+        ("lock-step", ScheduleMode::LockStep),
+        ("free-running", ScheduleMode::FreeRunning),
+    ] {
+        let failed = |source| CompareError::Step { schedule, source };
+        let mut machine = assemble::machine_in(config, &network, weights.clone(), mode).map_err(failed)?;
+        let record = machine.step((&data, &target), procedure, Purpose::Show).map_err(failed)?;
+        let states = machine.states().map_err(failed)?;
+        let estimate = record.estimate.unwrap_or_default();
+        let (layers, whole) = closeness(&estimate, &exact.parameters);
+        let (first_estimate, first_states) = reference.get_or_insert_with(|| (estimate.clone(), states.clone()));
+        let last = record.phases.last();
+        entries.push(Entry {
+            schedule,
+            layers,
+            whole,
+            n_infer_iters: last.map_or(0, |phase| phase.steps()),
+            stop_reason: last.map_or(StopReason::Wave, |phase| phase.reason),
+            residual: last.map_or(0.0, |phase| phase.residual()),
+            unsettled: last.map_or(0, |phase| phase.reports.iter().map(|report| report.unsettled).sum()),
+            state_distance: state_distance(first_states, &states),
+            bit_identical: *first_estimate == estimate && *first_states == states,
+        });
+    }
+    Ok(Comparison { batch: count, loss: exact.score.loss / count as f64, entries })
+}
+
+fn state_distance<T: Real>(a: &[Field<T>], b: &[Field<T>]) -> f64 {
+    let apart = |(a, b): (&Field<T>, &Field<T>)| {
+        a.iter().zip(b).map(|(&a, &b)| (a.wide() - b.wide()).abs()).fold(0.0, f64::max)
+    };
+    a.iter().zip(b).map(apart).fold(0.0, f64::max)
+}

@@ -1,0 +1,302 @@
+//! The four programs that can make a training step, behind one face: actors in lock-step, actors free-running, the synchronous
+//! reference, and backpropagation. A user compares them by changing one key.
+
+use crate::energy::Score;
+use crate::engine::{Engine, EngineError};
+use crate::math::{Field, Real};
+use crate::network::{NetworkSpec, Parameters, Weights};
+use crate::reference::{Baseline, Synchronous, backprop};
+use crate::rule::Plan;
+use crate::run::checkpoint::Snapshot;
+use crate::settling::{Limits, PhaseRecord, StopReason};
+use crate::signal::{BadNumber, Extract, Motion, Wanted};
+
+/// One of the four programs.
+pub enum Machine<T: Real> {
+    /// The synchronous program.
+    Reference(Box<Synchronous<T>>),
+    /// Layers as actors.
+    Actors(Box<Engine<T>>),
+    /// The baseline.
+    Backprop(Box<Baseline<T>>),
+}
+
+/// Why a step could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Inference diverged; no weight was changed by this step.
+    #[error("{}", diverged(.phase, .bad, .record))]
+    Diverged {
+        /// Which phase of the plan, counted from 0.
+        phase: usize,
+        /// The first number that was not finite.
+        bad: Option<(usize, BadNumber)>,
+        /// How the phase ended.
+        record: Box<PhaseRecord>,
+    },
+    /// The loss of plain backpropagation is not finite; no weight was changed by this step.
+    #[error("the loss is {0}; choose a smaller learning.param_lr")]
+    Loss(f64),
+}
+
+fn diverged(phase: &usize, bad: &Option<(usize, BadNumber)>, record: &PhaseRecord) -> String {
+    let (steps, energy) = (record.steps(), record.energy());
+    match bad {
+        Some((layer, BadNumber { step, unit })) => format!(
+            "layer {layer}, unit {unit}: a number is not finite at inference step {step} of phase {phase}; \
+             choose a smaller inference.activity_lr or learning.param_lr"
+        ),
+        None => format!(
+            "inference diverged: after {steps} steps of phase {phase} the energy has risen to {energy:.6e}; \
+             choose a smaller inference.activity_lr"
+        ),
+    }
+}
+
+/// What a training step did.
+#[derive(Clone, Debug)]
+pub struct StepRecord<T> {
+    /// Loss (sum over the batch) and accuracy in the free phase, before the update.
+    pub score: Score,
+    /// One per phase; none for backpropagation.
+    pub phases: Vec<PhaseRecord>,
+    /// The estimate of −∂𝓛/∂W, if it was asked for.
+    pub estimate: Option<Weights<T>>,
+}
+
+/// How a step is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Procedure<'a> {
+    /// The phases; backpropagation has none.
+    pub plan: Option<&'a Plan>,
+    /// What ends them.
+    pub limits: Limits,
+}
+
+/// What a step is for, besides running the phases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Update the weights.
+    Learn,
+    /// Update the weights and hand out the estimate.
+    LearnAndShow,
+    /// Hand out the estimate; leave the weights.
+    Show,
+}
+
+impl<T: Real> Machine<T> {
+    /// One training step.
+    pub fn step(
+        &mut self,
+        (data, target): (&Field<T>, &Field<T>),
+        procedure: Procedure<'_>,
+        purpose: Purpose,
+    ) -> Result<StepRecord<T>, StepError> {
+        if let Self::Backprop(baseline) = self {
+            return backprop_step(baseline, data, target, purpose);
+        }
+        self.present(data, target)?;
+        let mut phases = Vec::new();
+        for (index, planned) in procedure.plan.map_or(&[][..], |plan| &plan.phases).iter().enumerate() {
+            let record = self.run_phase(planned.motion, procedure.limits)?;
+            if record.reason == StopReason::Diverged && record.bad().is_some() {
+                return Err(StepError::Diverged { phase: index, bad: record.bad(), record: Box::new(record) });
+            }
+            phases.push(record);
+            if planned.coefficient != 0.0 {
+                self.collect(planned.coefficient)?;
+            }
+        }
+        let score = phases.first().and_then(PhaseRecord::score).unwrap_or_default();
+        let estimate = if purpose == Purpose::Learn { None } else { Some(self.estimate()?) };
+        if purpose != Purpose::Show {
+            self.learn()?;
+        }
+        Ok(StepRecord { score, phases, estimate })
+    }
+
+    /// Loss and accuracy of a batch, without learning.
+    pub fn evaluate(&mut self, data: &Field<T>, target: &Field<T>, network: &NetworkSpec) -> Result<Score, StepError> {
+        if let Self::Backprop(baseline) = self {
+            let currents = backprop::forward(network, baseline.weights(), data);
+            let output = network.activation(network.depth());
+            return Ok(currents.last().map(|top| network.loss().score(output, top, target)).unwrap_or_default());
+        }
+        self.present(data, target)?;
+        let record = self.run_phase(Motion::Forward, Limits::steps(1))?;
+        Ok(record.score().unwrap_or_default())
+    }
+
+    fn present(&mut self, data: &Field<T>, target: &Field<T>) -> Result<(), StepError> {
+        match self {
+            Self::Reference(reference) => reference.present(data, target),
+            Self::Actors(engine) => engine.present(data, target)?,
+            Self::Backprop(_) => {}
+        }
+        Ok(())
+    }
+
+    fn run_phase(&mut self, motion: Motion, limits: Limits) -> Result<PhaseRecord, StepError> {
+        Ok(match self {
+            Self::Reference(reference) => reference.run_phase(motion, limits),
+            Self::Actors(engine) => engine.run_phase(motion, limits)?,
+            Self::Backprop(_) => PhaseRecord { reason: StopReason::Wave, reports: Vec::new() },
+        })
+    }
+
+    fn collect(&mut self, coefficient: f64) -> Result<(), StepError> {
+        match self {
+            Self::Reference(reference) => reference.collect(coefficient),
+            Self::Actors(engine) => engine.collect(coefficient)?,
+            Self::Backprop(_) => {}
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self) -> Result<(), StepError> {
+        match self {
+            Self::Reference(reference) => reference.learn(),
+            Self::Actors(engine) => engine.learn()?,
+            Self::Backprop(_) => {}
+        }
+        Ok(())
+    }
+
+    fn estimate(&mut self) -> Result<Weights<T>, StepError> {
+        match self {
+            Self::Reference(reference) => Ok(reference.estimate()),
+            Self::Actors(engine) => {
+                let is_estimate =
+                    |extract| if let Extract::Estimate(parameters) = extract { Some(parameters) } else { None };
+                Ok(engine.extract(Wanted::Estimate)?.into_iter().filter_map(is_estimate).collect())
+            }
+            Self::Backprop(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// `x_0 … x_{L−1}` and `a_L`; empty for backpropagation, which keeps none.
+    pub fn states(&mut self) -> Result<Vec<Field<T>>, StepError> {
+        match self {
+            Self::Reference(reference) => Ok(reference.states()),
+            Self::Actors(engine) => {
+                let is_state = |extract| if let Extract::State(state) = extract { Some(state) } else { None };
+                Ok(engine.extract(Wanted::State)?.into_iter().filter_map(is_state).collect())
+            }
+            Self::Backprop(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Weights and optimiser states.
+    pub fn snapshot(&mut self) -> Result<Snapshot<T>, StepError> {
+        let of = |optimizers: &[[crate::math::optimizer::Optimizer<T>; 2]]| {
+            optimizers.iter().map(|pair| pair.each_ref().map(|optimizer| optimizer.state().clone())).collect()
+        };
+        Ok(match self {
+            Self::Reference(reference) => {
+                Snapshot { optimizers: of(reference.optimizers()), weights: reference.weights().clone() }
+            }
+            Self::Backprop(baseline) => {
+                Snapshot { optimizers: of(baseline.optimizers()), weights: baseline.weights().clone() }
+            }
+            Self::Actors(engine) => {
+                let mut snapshot = Snapshot { weights: Vec::new(), optimizers: Vec::new() };
+                for extract in engine.extract(Wanted::Weights)? {
+                    if let Extract::Weights(parameters, Some(states)) = extract {
+                        snapshot.weights.push(parameters);
+                        snapshot.optimizers.push(states);
+                    }
+                }
+                snapshot
+            }
+        })
+    }
+
+    /// Goes on from a snapshot; false if its optimiser states do not fit.
+    pub fn install(&mut self, snapshot: Snapshot<T>) -> Result<bool, StepError> {
+        let restore = |optimizers: &mut [[crate::math::optimizer::Optimizer<T>; 2]], states: Vec<_>| {
+            let pairs = optimizers.iter_mut().flatten().zip(states.into_iter().flatten());
+            pairs.fold(true, |fits, (optimizer, state)| optimizer.restore(state) && fits)
+        };
+        Ok(match self {
+            Self::Reference(reference) => {
+                reference.install(snapshot.weights);
+                restore(reference.optimizers(), snapshot.optimizers)
+            }
+            Self::Backprop(baseline) => {
+                baseline.install(snapshot.weights);
+                restore(baseline.optimizers(), snapshot.optimizers)
+            }
+            Self::Actors(engine) => {
+                let pairs = snapshot.weights.into_iter().zip(snapshot.optimizers);
+                let extracts =
+                    pairs.map(|(weights, states): (Parameters<T>, _)| Extract::Weights(weights, Some(states)));
+                match engine.install(extracts.collect()) {
+                    Ok(()) => true,
+                    Err(EngineError::Layer(_)) => false,
+                    Err(other) => return Err(other.into()),
+                }
+            }
+        })
+    }
+}
+
+fn backprop_step<T: Real>(
+    baseline: &mut Baseline<T>,
+    data: &Field<T>,
+    target: &Field<T>,
+    purpose: Purpose,
+) -> Result<StepRecord<T>, StepError> {
+    let gradient = baseline.gradient(data, target);
+    if !gradient.score.loss.is_finite() {
+        return Err(StepError::Loss(gradient.score.loss));
+    }
+    let minus = |parameters: &Parameters<T>| Parameters {
+        weights: parameters.weights.mapv(|g| -g),
+        bias: parameters.bias.iter().map(|&g| -g).collect(),
+    };
+    let estimate = (purpose != Purpose::Learn).then(|| gradient.parameters.iter().map(minus).collect());
+    if purpose != Purpose::Show {
+        baseline.learn(&gradient);
+    }
+    Ok(StepRecord { score: gradient.score, phases: Vec::new(), estimate })
+}
+
+/// How close an estimate of −∂𝓛/∂W is to a gradient.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Closeness {
+    /// Cosine of the angle between them.
+    pub cosine: f64,
+    /// ‖estimate − gradient‖ / ‖gradient‖.
+    pub relative_distance: f64,
+    /// ‖estimate − gradient‖.
+    pub distance: f64,
+}
+
+/// Closeness for every layer's weights, then over all parameters. `estimate` has the sign of −gradient.
+pub fn closeness<T: Real>(estimate: &Weights<T>, gradient: &Weights<T>) -> (Vec<Closeness>, Closeness) {
+    let mut all = [0.0_f64; 4];
+    let of = |[dot, ee, gg, apart]: [f64; 4]| Closeness {
+        cosine: dot / (ee.sqrt() * gg.sqrt()),
+        relative_distance: apart.sqrt() / gg.sqrt(),
+        distance: apart.sqrt(),
+    };
+    let layers = estimate
+        .iter()
+        .zip(gradient)
+        .map(|(estimate, gradient)| {
+            let mut sums = [0.0_f64; 4];
+            for (e, g) in estimate.numbers().zip(gradient.numbers()) {
+                let (e, g) = (-e.wide(), g.wide());
+                for (sum, term) in sums.iter_mut().zip([e * g, e * e, g * g, (e - g) * (e - g)]) {
+                    *sum += term;
+                }
+            }
+            all.iter_mut().zip(sums).for_each(|(all, sum)| *all += sum);
+            of(sums)
+        })
+        .collect();
+    (layers, of(all))
+}

@@ -1,0 +1,284 @@
+//! Checkpoints: everything a run needs to go on with the same bits.
+//!
+//! ```text
+//! checkpoints/step-00000938/model.safetensors      "0.weight", "0.bias", "2.weight", …  as nn.Sequential(Linear, f, Linear, …)
+//!                           optimizer.safetensors  "0.weight.first", "0.weight.second", …
+//!                           state.json             step, epoch, batch, digests of the two files
+//! ```
+//!
+//! Weights are `n_l × n_{l−1}`, row-major, as PyTorch stores them. Random numbers need no state: they are functions of seed and
+//! position. A checkpoint is written beside its name, synced, and renamed, so it is there whole or not at all; on reading, the
+//! digests decide, and the newest whole one wins.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ndarray::Array2;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype as StoredType, SafeTensors};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::atomic::{sync_folder, write_synced};
+use super::{RunDirectory, RunError};
+use crate::math::optimizer::OptimizerState;
+use crate::math::{Dtype, Real};
+use crate::network::{NetworkSpec, Parameters, Weights};
+
+/// Version of the format of `state.json`.
+const FORMAT: u32 = 1;
+
+/// The optimiser states of one connection: of the weights, of the bias.
+pub type OptimizerPair<T> = [OptimizerState<T>; 2];
+
+/// Weights and optimiser states of a whole network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot<T> {
+    /// `W_1, b_1` first.
+    pub weights: Weights<T>,
+    /// In the same order.
+    pub optimizers: Vec<OptimizerPair<T>>,
+}
+
+/// Where in the training a checkpoint stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// Training steps made.
+    pub step: u64,
+    /// The epoch the next step belongs to.
+    pub epoch: u64,
+    /// Batches of that epoch already made.
+    pub batch: u64,
+    /// Seconds of training so far.
+    pub wall_s: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    format: u32,
+    position: Position,
+    updates: Vec<[u64; 2]>,
+    model_sha256: String,
+    optimizer_sha256: String,
+}
+
+/// Writes a checkpoint and removes those beyond the newest `keep`.
+pub fn write<T: Real>(
+    run: &RunDirectory,
+    snapshot: &Snapshot<T>,
+    position: &Position,
+    keep: usize,
+) -> Result<PathBuf, RunError> {
+    let folder = run.file("checkpoints");
+    fs::create_dir_all(&folder).map_err(RunError::io("created", &folder))?;
+    let name = format!("step-{:08}", position.step);
+    let (path, temporary) = (folder.join(&name), folder.join(format!(".{name}.tmp")));
+    remove_if_there(&temporary)?;
+    fs::create_dir(&temporary).map_err(RunError::io("created", &temporary))?;
+    let model = model_bytes(&snapshot.weights).map_err(|problem| RunError::content(&path, problem))?;
+    let optimizer = optimizer_bytes(&snapshot.optimizers).map_err(|problem| RunError::content(&path, problem))?;
+    let state = State {
+        format: FORMAT,
+        position: position.clone(),
+        updates: snapshot.optimizers.iter().map(|pair| pair.each_ref().map(|state| state.updates)).collect(),
+        model_sha256: sha256(&model),
+        optimizer_sha256: sha256(&optimizer),
+    };
+    let state = serde_json::to_vec_pretty(&state).map_err(|error| RunError::content(&path, error.to_string()))?;
+    for (file, bytes) in [("model.safetensors", &model), ("optimizer.safetensors", &optimizer), ("state.json", &state)]
+    {
+        write_synced(&temporary.join(file), bytes)?;
+    }
+    sync_folder(&temporary)?;
+    // A resumed run may come by a step that was already stored; both hold the same bits.
+    remove_if_there(&path)?;
+    fs::rename(&temporary, &path).map_err(RunError::io("renamed", &path))?;
+    sync_folder(&folder)?;
+    for old in list(run.path())?.into_iter().rev().skip(keep) {
+        remove_if_there(&old)?;
+    }
+    Ok(path)
+}
+
+fn remove_if_there(path: &Path) -> Result<(), RunError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(RunError::io("removed", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// All checkpoints of a run, oldest first.
+pub fn list(run: &Path) -> Result<Vec<PathBuf>, RunError> {
+    let folder = run.join("checkpoints");
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(RunError::io("listed", &folder))?,
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(RunError::io("listed", &folder))?.path();
+        let is_ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("step-"));
+        if is_ours {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// The newest whole checkpoint of a run, and what was wrong with newer ones.
+pub fn newest<T: Real>(run: &Path, network: &NetworkSpec) -> Result<(Snapshot<T>, Position, Vec<RunError>), RunError> {
+    let mut passed_over = Vec::new();
+    for path in list(run)?.into_iter().rev() {
+        match read(&path, network) {
+            Ok((snapshot, position)) => return Ok((snapshot, position, passed_over)),
+            Err(problem) => passed_over.push(problem),
+        }
+    }
+    Err(match passed_over.into_iter().next() {
+        Some(problem) => problem,
+        None => RunError::content(run, "has no checkpoint to resume from"),
+    })
+}
+
+/// Reads one checkpoint and holds it against the network.
+pub fn read<T: Real>(path: &Path, network: &NetworkSpec) -> Result<(Snapshot<T>, Position), RunError> {
+    let state_path = path.join("state.json");
+    let text = fs::read(&state_path).map_err(RunError::io("read", &state_path))?;
+    let state: State = serde_json::from_slice(&text)
+        .map_err(|error| RunError::content(&state_path, format!("is not a checkpoint's state: {error}")))?;
+    if state.format != FORMAT {
+        let problem = format!("has format {}, this program reads {FORMAT}", state.format);
+        return Err(RunError::content(&state_path, problem));
+    }
+    let model_path = path.join("model.safetensors");
+    let model = read_checked(&model_path, &state.model_sha256)?;
+    let weights = parse_model(&model, network).map_err(|problem| RunError::content(&model_path, problem))?;
+    let optimizer_path = path.join("optimizer.safetensors");
+    let bytes = read_checked(&optimizer_path, &state.optimizer_sha256)?;
+    let optimizers = parse_optimizer(&bytes, &state.updates, network.depth())
+        .map_err(|problem| RunError::content(&optimizer_path, problem))?;
+    Ok((Snapshot { weights, optimizers }, state.position))
+}
+
+/// Reads weights alone, from any file with the names of an `nn.Sequential` state dict.
+pub fn read_model<T: Real>(path: &Path, network: &NetworkSpec) -> Result<Weights<T>, RunError> {
+    let bytes = fs::read(path).map_err(RunError::io("read", path))?;
+    parse_model(&bytes, network).map_err(|problem| RunError::content(path, problem))
+}
+
+fn read_checked(path: &Path, expected: &str) -> Result<Vec<u8>, RunError> {
+    let bytes = fs::read(path).map_err(RunError::io("read", path))?;
+    let actual = sha256(&bytes);
+    if actual == expected {
+        return Ok(bytes);
+    }
+    let length = bytes.len();
+    Err(RunError::content(path, format!("is damaged: SHA-256 {actual} of {length} bytes, {expected} was written")))
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The name of layer `l`'s weights in `nn.Sequential(Linear, f, Linear, f, …)`: every other module is an activation.
+fn module(connection: usize) -> usize {
+    2 * connection
+}
+
+fn stored_type<T: Real>() -> StoredType {
+    match T::DTYPE {
+        Dtype::F32 => StoredType::F32,
+        Dtype::F64 => StoredType::F64,
+    }
+}
+
+type Entry = (String, Vec<usize>, Vec<u8>);
+
+fn serialize<T: Real>(entries: &[Entry]) -> Result<Vec<u8>, String> {
+    let views: Result<Vec<_>, _> = entries
+        .iter()
+        .map(|(name, shape, bytes)| Ok((name, TensorView::new(stored_type::<T>(), shape.clone(), bytes)?)))
+        .collect::<Result<_, safetensors::SafeTensorError>>()
+        .map_err(|error| error.to_string());
+    safetensors::serialize(views?, None::<HashMap<String, String>>).map_err(|error| error.to_string())
+}
+
+fn bytes_of<T: Real>(numbers: impl IntoIterator<Item = T>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    numbers.into_iter().for_each(|number| number.write_le(&mut bytes));
+    bytes
+}
+
+fn model_bytes<T: Real>(weights: &Weights<T>) -> Result<Vec<u8>, String> {
+    let mut entries = Vec::new();
+    for (index, parameters) in weights.iter().enumerate() {
+        let (name, shape) = (module(index), parameters.weights.shape().to_vec());
+        entries.push((format!("{name}.weight"), shape, bytes_of(parameters.weights.iter().copied())));
+        entries.push((format!("{name}.bias"), vec![parameters.bias.len()], bytes_of(parameters.bias.iter().copied())));
+    }
+    serialize::<T>(&entries)
+}
+
+fn optimizer_bytes<T: Real>(optimizers: &[OptimizerPair<T>]) -> Result<Vec<u8>, String> {
+    let mut entries = Vec::new();
+    for (index, pair) in optimizers.iter().enumerate() {
+        for (tensor, state) in ["weight", "bias"].into_iter().zip(pair) {
+            for (moment, numbers) in [("first", &state.first), ("second", &state.second)] {
+                let name = format!("{}.{tensor}.{moment}", module(index));
+                entries.push((name, vec![numbers.len()], bytes_of(numbers.iter().copied())));
+            }
+        }
+    }
+    serialize::<T>(&entries)
+}
+
+fn tensor<T: Real>(tensors: &SafeTensors<'_>, name: &str) -> Result<(Vec<usize>, Vec<T>), String> {
+    let view = tensors.tensor(name).map_err(|_| {
+        let mut held: Vec<&str> = tensors.names().into_iter().collect();
+        held.sort_unstable();
+        format!("has no tensor `{name}`; it has {}", held.join(", "))
+    })?;
+    if view.dtype() != stored_type::<T>() {
+        return Err(format!("tensor `{name}` holds {:?}, the run computes in {:?}", view.dtype(), stored_type::<T>()));
+    }
+    let numbers = view.data().chunks_exact(size_of::<T>()).filter_map(T::read_le).collect();
+    Ok((view.shape().to_vec(), numbers))
+}
+
+fn parse_model<T: Real>(bytes: &[u8], network: &NetworkSpec) -> Result<Weights<T>, String> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| format!("is not a safetensors file: {error}"))?;
+    let mut weights = Vec::with_capacity(network.depth());
+    for (index, pair) in network.widths().windows(2).enumerate() {
+        let (from, to) = (pair[0], pair[1]);
+        let expect = |name: &str, shape: &[usize]| {
+            let (stored, numbers) = tensor::<T>(&tensors, name)?;
+            if stored == shape {
+                Ok(numbers)
+            } else {
+                Err(format!("tensor `{name}` has shape {stored:?}, the network {network} needs {shape:?}"))
+            }
+        };
+        let matrix = expect(&format!("{}.weight", module(index)), &[to, from])?;
+        let bias = expect(&format!("{}.bias", module(index)), &[to])?;
+        let matrix = Array2::from_shape_vec((to, from), matrix).map_err(|error| error.to_string())?;
+        weights.push(Parameters { weights: matrix, bias });
+    }
+    Ok(weights)
+}
+
+fn parse_optimizer<T: Real>(bytes: &[u8], updates: &[[u64; 2]], depth: usize) -> Result<Vec<OptimizerPair<T>>, String> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| format!("is not a safetensors file: {error}"))?;
+    if updates.len() != depth {
+        return Err(format!("counts updates of {} connections, the network has {depth}", updates.len()));
+    }
+    let state = |index: usize, name: &str, updates: u64| {
+        let moment = |moment| tensor::<T>(&tensors, &format!("{}.{name}.{moment}", module(index)));
+        Ok::<_, String>(OptimizerState { updates, first: moment("first")?.1, second: moment("second")?.1 })
+    };
+    let pair = |(index, updates): (usize, &[u64; 2])| {
+        Ok([state(index, "weight", updates[0])?, state(index, "bias", updates[1])?])
+    };
+    updates.iter().enumerate().map(pair).collect()
+}
