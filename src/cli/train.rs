@@ -194,5 +194,12 @@ fn close(summary: &Summary) -> Result<(), Failure> {
         rows.push(("weights", checkpoint.join("model.safetensors").display().to_string()));
     }
     say(show::pairs(&rows));
+    if let Some((_, count)) = summary.phase_ends.iter().find(|(reason, _)| reason == "diverged") {
+        let all: u64 = summary.phase_ends.iter().map(|(_, count)| count).sum();
+        complain(format_args!(
+            "warning: in {count} of {all} steps the energy rose during inference: inference.activity_lr is beyond the \
+             stability border 2/(1 + σ²) of some layer, and the estimates of these steps are no gradients"
+        ));
+    }
     Ok(())
 }

@@ -28,9 +28,11 @@ pub fn errors<T: Real>(f: Activation, precision: T, state: &[T], current: &[T], 
 
 /// `drive = g − e`.
 pub fn drive<T: Real>(feedback: &[T], error: &[T], out: &mut [T]) {
-    for ((slot, &g), &e) in out.iter_mut().zip(feedback).zip(error) {
-        *slot = g - e;
-    }
+    pulp::Arch::new().dispatch(|| {
+        for ((slot, &g), &e) in out.iter_mut().zip(feedback).zip(error) {
+            *slot = g - e;
+        }
+    });
 }
 
 /// One Euler step of Eq. 1, `x ← x + η·drive`; magnitudes below [`Real::FLUSH`] become zero.

@@ -27,33 +27,22 @@ pub enum StepError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// Inference diverged; no weight was changed by this step.
-    #[error("{}", diverged(.phase, .bad, .record))]
-    Diverged {
+    /// A number was not finite; no weight was changed by this step.
+    #[error(
+        "layer {layer}, unit {}: a number is not finite at inference step {} of phase {phase}; \
+         choose a smaller inference.activity_lr or learning.param_lr", .bad.unit, .bad.step
+    )]
+    NotFinite {
         /// Which phase of the plan, counted from 0.
         phase: usize,
-        /// The first number that was not finite.
-        bad: Option<(usize, BadNumber)>,
-        /// How the phase ended.
-        record: Box<PhaseRecord>,
+        /// The layer where it came up first.
+        layer: usize,
+        /// The unit and the step.
+        bad: BadNumber,
     },
     /// The loss of plain backpropagation is not finite; no weight was changed by this step.
     #[error("the loss is {0}; choose a smaller learning.param_lr")]
     Loss(f64),
-}
-
-fn diverged(phase: &usize, bad: &Option<(usize, BadNumber)>, record: &PhaseRecord) -> String {
-    let (steps, energy) = (record.steps(), record.energy());
-    match bad {
-        Some((layer, BadNumber { step, unit })) => format!(
-            "layer {layer}, unit {unit}: a number is not finite at inference step {step} of phase {phase}; \
-             choose a smaller inference.activity_lr or learning.param_lr"
-        ),
-        None => format!(
-            "inference diverged: after {steps} steps of phase {phase} the energy has risen to {energy:.6e}; \
-             choose a smaller inference.activity_lr"
-        ),
-    }
 }
 
 /// What a training step did.
@@ -102,8 +91,9 @@ impl<T: Real> Machine<T> {
         let mut phases = Vec::new();
         for (index, planned) in procedure.plan.map_or(&[][..], |plan| &plan.phases).iter().enumerate() {
             let record = self.run_phase(planned.motion, procedure.limits)?;
-            if record.reason == StopReason::Diverged && record.bad().is_some() {
-                return Err(StepError::Diverged { phase: index, bad: record.bad(), record: Box::new(record) });
+            // An energy that rose is recorded and learnt from, as the published programs do; there is no learning from NaN.
+            if let Some((layer, bad)) = record.bad() {
+                return Err(StepError::NotFinite { phase: index, layer, bad });
             }
             phases.push(record);
             if planned.coefficient != 0.0 {

@@ -18,8 +18,10 @@
 //! `crate::reference` for the program that contradicts it if it is wrong.
 
 mod incoming;
+mod learning;
 mod outgoing;
 mod pages;
+mod speaking;
 
 use std::sync::Arc;
 
@@ -29,11 +31,11 @@ pub use incoming::Voice;
 use incoming::{Against, Incoming};
 use outgoing::{Above, Outgoing};
 
-use crate::energy::{Score, predictive_coding};
+use crate::energy::predictive_coding;
 use crate::math::optimizer::OptimizerSpec;
-use crate::math::{Extent, Field, Real, extent, sum_of_squares, values, values_mut};
+use crate::math::{Extent, Field, Real, extent, values, values_mut};
 use crate::network::{NetworkSpec, Parameters};
-use crate::signal::{BadNumber, Directive, Extract, Motion, Origin, Phase, Report, Repose, Signal, Versions, Wanted};
+use crate::signal::{BadNumber, Directive, Extract, Motion, Origin, Phase, Signal};
 
 /// What a layer's state is.
 #[derive(Debug)]
@@ -322,146 +324,6 @@ impl<T: Real> Layer<T> {
             Body::Hidden(state) => Some(state),
             Body::Output(_) => None,
         }
-    }
-
-    // ---- speak ---------------------------------------------------------------------------------------------------------
-
-    /// The prediction of the layer above; `None` at the output. Computed anew only if the state moved.
-    pub fn speak_prediction(&mut self) -> Option<Signal<T>> {
-        let (phase, step) = (self.phase.map_or(0, |phase| phase.number), self.step);
-        let state = match &self.body {
-            Body::Input(data) => data,
-            Body::Hidden(state) => state,
-            Body::Output(_) => return None,
-        };
-        self.outgoing.as_mut().map(|outgoing| outgoing.speak(state, phase, step))
-    }
-
-    /// The error for the layer below; `None` at the input and before anything was heard.
-    pub fn speak_error(&mut self) -> Option<Signal<T>> {
-        let (phase, step) = (self.phase.map_or(0, |phase| phase.number), self.step);
-        self.refresh_error();
-        self.incoming.as_mut().and_then(|incoming| incoming.speak(phase, step))
-    }
-
-    /// True if the state has a prediction that was not spoken, and there is room for it.
-    pub fn has_new_prediction(&self) -> bool {
-        self.outgoing.as_ref().is_some_and(Outgoing::has_news)
-    }
-
-    /// True if there is an error that was not spoken.
-    pub fn has_new_error(&self) -> bool {
-        self.incoming.as_ref().is_some_and(Incoming::has_news)
-    }
-
-    /// True if everything that could be said has been said.
-    pub fn has_spoken(&self) -> bool {
-        self.outgoing.as_ref().is_none_or(Outgoing::is_spoken) && !self.has_new_error()
-    }
-
-    /// The report of the present moment; measures the residual if that has not been done.
-    pub fn report(&mut self) -> Report {
-        let residual = self.residual();
-        let tolerance = T::of(self.phase.map_or(0.0, |phase| phase.tolerance));
-        let unsettled = match &self.body {
-            Body::Hidden(_) => values(&self.drive).iter().filter(|drive| drive.abs() > tolerance).count(),
-            _ => 0,
-        };
-        let score = self.score();
-        let energy = match (&self.body, &self.incoming) {
-            (Body::Hidden(_), Some(incoming)) => {
-                0.5 * sum_of_squares(values(&incoming.error)) / incoming.precision.wide()
-            }
-            (Body::Output(_), _) => self.nudge.wide() * score.map_or(0.0, |score| score.loss),
-            _ => 0.0,
-        };
-        let version = |signal: Option<&Signal<T>>| signal.map_or(0, |signal| signal.stamp.version);
-        let (incoming, outgoing) = (self.incoming.as_ref(), self.outgoing.as_ref());
-        Report {
-            layer: self.index,
-            phase: self.phase.map_or(0, |phase| phase.number),
-            step: self.step,
-            residual,
-            unsettled,
-            energy,
-            score,
-            bad: self.bad,
-            spoken: Versions {
-                above: outgoing.map_or(0, |outgoing| outgoing.said),
-                below: incoming.map_or(0, |incoming| incoming.said),
-            },
-            heard: Versions {
-                above: version(outgoing.and_then(|outgoing| outgoing.heard.as_ref())),
-                below: version(incoming.and_then(|incoming| incoming.current.as_ref())),
-            },
-            repose: Repose::Moving,
-            staleness: self.staleness,
-        }
-    }
-
-    /// At the output: loss and accuracy of what was last predicted, against the target.
-    fn score(&self) -> Option<Score> {
-        let (Body::Output(target), Some(incoming)) = (&self.body, &self.incoming) else { return None };
-        let current = incoming.current.as_ref()?;
-        Some(self.network.loss().score(incoming.activation, &current.numbers, target))
-    }
-
-    // ---- learn ---------------------------------------------------------------------------------------------------------
-
-    fn collect(&mut self, coefficient: f64) -> Result<(), LayerError> {
-        let Some(outgoing) = &mut self.outgoing else { return Ok(()) };
-        let collected = match &self.body {
-            Body::Input(data) => outgoing.collect(data, coefficient),
-            Body::Hidden(state) => outgoing.collect(state, coefficient),
-            Body::Output(_) => true,
-        };
-        if collected { Ok(()) } else { Err(self.fault("no error has come down that could be learnt from".into())) }
-    }
-
-    fn learn(&mut self) -> Result<(), LayerError> {
-        let batch = self.batch;
-        let learnt = self.outgoing.as_mut().is_none_or(|outgoing| outgoing.learn(batch));
-        if learnt { Ok(()) } else { Err(self.fault("told to learn before anything was collected".into())) }
-    }
-
-    fn extract(&self, wanted: Wanted) -> Result<Extract<T>, LayerError> {
-        let Some(outgoing) = &self.outgoing else {
-            let current = self.incoming.as_ref().and_then(|incoming| incoming.current.as_ref());
-            return Ok(match (wanted, current) {
-                (Wanted::State, Some(current)) => Extract::State((*current.numbers).clone()),
-                _ => Extract::Nothing,
-            });
-        };
-        Ok(match wanted {
-            Wanted::Weights => {
-                let [of_weights, of_bias] = &outgoing.optimizers;
-                let states = [of_weights.state().clone(), of_bias.state().clone()];
-                Extract::Weights(outgoing.parameters.clone(), Some(states))
-            }
-            Wanted::Estimate => Extract::Estimate(
-                outgoing.estimate(self.batch).ok_or_else(|| self.fault("no estimate was collected".into()))?,
-            ),
-            Wanted::State => self.state().map_or(Extract::Nothing, |state| Extract::State(state.clone())),
-        })
-    }
-
-    fn install(&mut self, extract: Extract<T>) -> Result<(), LayerError> {
-        let Extract::Weights(parameters, states) = extract else {
-            return Err(self.fault("only weights can be installed".into()));
-        };
-        let Some(outgoing) = &mut self.outgoing else { return Ok(()) };
-        if outgoing.parameters.weights.dim() != parameters.weights.dim() {
-            return Err(self.fault(format!("weights of shape {:?} do not fit", parameters.weights.dim())));
-        }
-        outgoing.parameters = parameters;
-        outgoing.clear();
-        if let Some(states) = states {
-            let fits = outgoing.optimizers.iter_mut().zip(states).all(|(optimizer, state)| optimizer.restore(state));
-            if !fits {
-                return Err(self.fault("the optimiser's stored state does not fit".into()));
-            }
-        }
-        Ok(())
     }
 
     fn fault(&self, what: String) -> LayerError {

@@ -10,7 +10,7 @@ const LANES: usize = 16;
 /// How far a set of numbers reaches.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Extent {
-    /// Largest magnitude among the finite entries.
+    /// Largest magnitude; if there are bad numbers, that of some of the others.
     pub largest: f64,
     /// True if no entry is NaN or infinite.
     pub finite: bool,
@@ -19,22 +19,24 @@ pub struct Extent {
 /// Largest magnitude, and whether everything is finite.
 pub fn extent<T: Real>(numbers: &[T]) -> Extent {
     let mut largest = [T::zero(); LANES];
-    let mut finite = [true; LANES];
-    let mut see = |chunk: &[T]| {
-        for (lane, &value) in chunk.iter().enumerate() {
-            let size = value.abs();
-            finite[lane] &= size <= T::max_value();
-            largest[lane] = if size > largest[lane] { size } else { largest[lane] };
-        }
-    };
-    let chunks = numbers.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    chunks.for_each(&mut see);
-    see(rest);
-    Extent {
-        largest: largest.iter().fold(0.0, |most, size| most.max(size.wide())),
-        finite: finite.iter().all(|&lane| lane),
-    }
+    // Zero times a number is zero unless the number is NaN or infinite, and NaN stays in a sum.
+    let mut taint = [T::zero(); LANES];
+    pulp::Arch::new().dispatch(|| {
+        let mut see = |chunk: &[T]| {
+            for ((&value, largest), taint) in chunk.iter().zip(&mut largest).zip(&mut taint) {
+                let size = value.abs();
+                *taint = *taint + size * T::zero();
+                *largest = if size > *largest { size } else { *largest };
+            }
+        };
+        let chunks = numbers.chunks_exact(LANES);
+        let rest = chunks.remainder();
+        chunks.for_each(&mut see);
+        see(rest);
+    });
+    let finite = taint.iter().all(|lane| *lane == T::zero());
+    let of_finite = largest.iter().filter(|size| size.is_finite());
+    Extent { largest: of_finite.fold(0.0, |most, size| most.max(size.wide())), finite }
 }
 
 /// Σ v², accumulated in `f64` lanes and joined pairwise.

@@ -6,3 +6,4 @@ mod free_running;
 mod gradients;
 mod kernel;
 mod lock_step;
+mod tidy;

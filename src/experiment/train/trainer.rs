@@ -1,0 +1,232 @@
+//! The loop over epochs and batches.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Beginning, Evaluation, Observer, Progress, Summary, TrainError, describe};
+use crate::config::{Config, to_toml};
+use crate::data::dataset::Splits;
+use crate::experiment::assemble;
+use crate::experiment::machine::{Machine, Procedure, Purpose, StepError, closeness};
+use crate::math::Real;
+use crate::network::{NetworkSpec, Weights};
+use crate::reference::backprop;
+use crate::rule::Plan;
+use crate::run::checkpoint::{self, Position, Snapshot};
+use crate::run::meta::Meta;
+use crate::run::table::{LayerRow, MetricsRow, Table};
+use crate::run::{RunDirectory, RunError};
+use crate::settling::StopReason;
+
+/// A run in progress.
+pub(super) struct Trainer<'a, T: Real> {
+    pub(super) config: &'a Config,
+    pub(super) network: NetworkSpec,
+    pub(super) plan: Option<Plan>,
+    pub(super) splits: Splits,
+    pub(super) machine: Machine<T>,
+    pub(super) run: RunDirectory,
+    pub(super) meta: Meta,
+    pub(super) metrics: Table,
+    pub(super) layers: Table,
+    pub(super) position: Position,
+    pub(super) began_at: Position,
+    pub(super) checkpoint: Option<PathBuf>,
+    pub(super) cosines: Vec<f64>,
+    pub(super) ends: Vec<(StopReason, u64)>,
+    pub(super) training_s: f64,
+}
+
+impl<'a, T: Real> Trainer<'a, T> {
+    pub(super) fn begin(
+        config: &'a Config,
+        network: NetworkSpec,
+        splits: Splits,
+        beginning: Beginning,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, TrainError> {
+        let plan = assemble::plan(config, &network);
+        let start = Position { step: 0, epoch: 0, batch: 0, wall_s: 0.0 };
+        let engine_failed = |source| TrainError::Step { step: 0, checkpoint: None, source };
+        let (run, snapshot, position, checkpoint, metrics, layers) = match &beginning {
+            Beginning::New { name, overrides } => {
+                let parent = Path::new(&config.output.dir);
+                let run = RunDirectory::create(parent, name, &to_toml(config), overrides)?;
+                let (metrics, layers) = (Table::create(&run, "metrics.csv")?, Table::create(&run, "layers.csv")?);
+                (run, None, start, None, metrics, layers)
+            }
+            Beginning::Resume(path) => {
+                let run = RunDirectory::open(path)?;
+                same_data(&Meta::read(path)?.data, &splits.sources)?;
+                let (snapshot, position, passed_over) = checkpoint::newest::<T>(path, &network)?;
+                passed_over.iter().for_each(|problem| observer.said(&format!("passed over: {problem}")));
+                let metrics = Table::resume::<MetricsRow>(&run, "metrics.csv", position.step)?;
+                let layers = Table::resume::<LayerRow>(&run, "layers.csv", position.step)?;
+                let newest = checkpoint::list(path)?.into_iter().rev().nth(passed_over.len());
+                (run, Some(snapshot), position, newest, metrics, layers)
+            }
+        };
+        let weights = network.initial_weights::<T>(config.model.init, config.seed);
+        let mut machine = assemble::machine(config, &network, weights).map_err(engine_failed)?;
+        if let Some(snapshot) = snapshot
+            && !machine.install(snapshot).map_err(engine_failed)?
+        {
+            let problem = "holds states of another optimiser than learning.optimizer";
+            return Err(RunError::content(&run.file("checkpoints"), problem).into());
+        }
+        let meta = describe(config, &splits);
+        meta.write(&run)?;
+        let trainer = Self {
+            config,
+            network,
+            plan,
+            splits,
+            machine,
+            run,
+            meta,
+            metrics,
+            layers,
+            began_at: position.clone(),
+            position,
+            checkpoint,
+            cosines: Vec::new(),
+            ends: Vec::new(),
+            training_s: 0.0,
+        };
+        observer.began(trainer.run.path(), trainer.position.step, trainer.steps());
+        Ok(trainer)
+    }
+
+    fn batches(&self) -> u64 {
+        self.splits.train.len().div_ceil(self.config.data.batch_size) as u64
+    }
+
+    fn steps(&self) -> u64 {
+        self.batches() * self.config.learning.epochs as u64
+    }
+
+    pub(super) fn run(
+        &mut self,
+        cancel: &CancellationToken,
+        observer: &mut dyn Observer,
+    ) -> Result<Summary, TrainError> {
+        let epochs = self.config.learning.epochs as u64;
+        let mut last = None;
+        while self.position.epoch < epochs {
+            let epoch = self.position.epoch;
+            let order = self.splits.train.order(self.config.data.shuffle, self.config.seed, epoch);
+            for (batch, samples) in (0_u64..).zip(order.chunks(self.config.data.batch_size)) {
+                if batch < self.position.batch {
+                    continue;
+                }
+                let progress = self.step(samples)?;
+                observer.stepped(progress);
+                if cancel.is_cancelled() {
+                    self.write_checkpoint()?;
+                    let run = self.run.path().to_path_buf();
+                    return Err(TrainError::Interrupted { step: self.position.step, run });
+                }
+                let every = self.config.record.checkpoint_every as u64;
+                if every > 0 && self.position.step.is_multiple_of(every) {
+                    self.write_checkpoint()?;
+                }
+            }
+            (self.position.epoch, self.position.batch) = (epoch + 1, 0);
+            last = Some(self.evaluate_all(epoch, observer)?);
+            self.flush()?;
+            if self.config.record.checkpoint_every == 0 || self.position.epoch == epochs {
+                self.write_checkpoint()?;
+            }
+        }
+        let (validation, test) = match last {
+            Some(evaluations) => evaluations,
+            None => self.evaluate_all(epochs.saturating_sub(1), observer)?,
+        };
+        Ok(self.summary(validation, test))
+    }
+
+    fn step(&mut self, samples: &[usize]) -> Result<Progress, TrainError> {
+        let started = Instant::now();
+        let (data, target) = self.splits.train.batch::<T>(samples);
+        let every = self.config.record.cosine_every as u64;
+        let compare = self.plan.is_some() && every > 0 && self.position.step.is_multiple_of(every);
+        let exact = if compare {
+            let weights = self.machine.snapshot().map_err(|source| self.failed(source))?.weights;
+            Some(backprop::gradient(&self.network, &weights, &data, &target).parameters)
+        } else {
+            None
+        };
+        let procedure = Procedure { plan: self.plan.as_ref(), limits: assemble::limits(self.config) };
+        let purpose = if compare { Purpose::LearnAndShow } else { Purpose::Learn };
+        let record = self.machine.step((&data, &target), procedure, purpose);
+        let record = record.map_err(|source| self.failed(source))?;
+        let closeness = exact.zip(record.estimate.as_ref()).map(|(exact, estimate)| closeness(estimate, &exact));
+        self.position.step += 1;
+        self.position.batch += 1;
+        self.training_s += started.elapsed().as_secs_f64();
+        self.position.wall_s = self.began_at.wall_s + self.training_s;
+        self.record(samples.len(), &record, closeness)?;
+        let size = samples.len() as f64;
+        let (loss, accuracy) = (record.score.loss / size, record.score.correct as f64 / size);
+        Ok(Progress { step: self.position.step, steps: self.steps(), loss, accuracy })
+    }
+
+    pub(super) fn failed(&self, source: StepError) -> TrainError {
+        TrainError::Step { step: self.position.step, checkpoint: self.checkpoint.clone(), source }
+    }
+
+    fn write_checkpoint(&mut self) -> Result<(), TrainError> {
+        let snapshot = self.machine.snapshot().map_err(|source| self.failed(source))?;
+        if let Some(layer) = not_finite(&snapshot) {
+            return Err(TrainError::Weights { step: self.position.step, layer, checkpoint: self.checkpoint.clone() });
+        }
+        self.flush()?;
+        let path = checkpoint::write(&self.run, &snapshot, &self.position, self.config.record.keep)?;
+        tracing::info!(step = self.position.step, path = %path.display(), "checkpoint");
+        self.checkpoint = Some(path);
+        Ok(())
+    }
+
+    pub(super) fn flush(&mut self) -> Result<(), RunError> {
+        self.metrics.flush()?;
+        self.layers.flush()
+    }
+
+    fn summary(&self, validation: Option<Evaluation>, test: Evaluation) -> Summary {
+        let steps = self.position.step - self.began_at.step;
+        let samples = steps as f64 * self.splits.train.len() as f64 / self.batches() as f64;
+        let per_second = |count: f64| if self.training_s > 0.0 { count / self.training_s } else { 0.0 };
+        let mean = self.cosines.iter().sum::<f64>() / self.cosines.len() as f64;
+        Summary {
+            run: self.run.path().to_path_buf(),
+            steps: self.position.step,
+            epochs: self.position.epoch,
+            test,
+            validation,
+            grad_cosine_similarity: (!self.cosines.is_empty()).then_some(mean),
+            grad_cosine_similarity_last: self.cosines.last().copied(),
+            cosines_measured: self.cosines.len(),
+            steps_per_s: per_second(steps as f64),
+            samples_per_s: per_second(samples),
+            wall_s: self.position.wall_s,
+            phase_ends: self.ends.iter().map(|(reason, count)| (reason.to_string(), *count)).collect(),
+            checkpoint: self.checkpoint.clone(),
+        }
+    }
+}
+
+/// The layer to which weights lead that are not finite.
+fn not_finite<T: Real>(snapshot: &Snapshot<T>) -> Option<usize> {
+    let weights: &Weights<T> = &snapshot.weights;
+    weights.iter().position(|parameters| parameters.numbers().any(|number| !number.is_finite())).map(|index| index + 1)
+}
+
+fn same_data(was: &[(String, String)], is: &[(String, String)]) -> Result<(), TrainError> {
+    // Folders may have moved; the content may not have changed.
+    match was.iter().zip(is).find(|(was, is)| was.1 != is.1) {
+        None => Ok(()),
+        Some((was, is)) => Err(TrainError::OtherData { what: is.0.clone(), was: was.1.clone(), is: is.1.clone() }),
+    }
+}

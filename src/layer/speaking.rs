@@ -1,0 +1,90 @@
+//! What a layer says: predictions upward, errors downward, reports to the coordinator.
+
+use super::incoming::Incoming;
+use super::outgoing::Outgoing;
+use super::{Body, Layer};
+use crate::energy::Score;
+use crate::math::{Real, sum_of_squares, values};
+use crate::signal::{Report, Repose, Signal, Versions};
+
+impl<T: Real> Layer<T> {
+    /// The prediction of the layer above; `None` at the output. Computed anew only if the state moved.
+    pub fn speak_prediction(&mut self) -> Option<Signal<T>> {
+        let (phase, step) = (self.phase.map_or(0, |phase| phase.number), self.step);
+        let state = match &self.body {
+            Body::Input(data) => data,
+            Body::Hidden(state) => state,
+            Body::Output(_) => return None,
+        };
+        self.outgoing.as_mut().map(|outgoing| outgoing.speak(state, phase, step))
+    }
+
+    /// The error for the layer below; `None` at the input and before anything was heard.
+    pub fn speak_error(&mut self) -> Option<Signal<T>> {
+        let (phase, step) = (self.phase.map_or(0, |phase| phase.number), self.step);
+        self.refresh_error();
+        self.incoming.as_mut().and_then(|incoming| incoming.speak(phase, step))
+    }
+
+    /// True if the state has a prediction that was not spoken, and there is room for it.
+    pub fn has_new_prediction(&self) -> bool {
+        self.outgoing.as_ref().is_some_and(Outgoing::has_news)
+    }
+
+    /// True if there is an error that was not spoken.
+    pub fn has_new_error(&self) -> bool {
+        self.incoming.as_ref().is_some_and(Incoming::has_news)
+    }
+
+    /// True if everything that could be said has been said.
+    pub fn has_spoken(&self) -> bool {
+        self.outgoing.as_ref().is_none_or(Outgoing::is_spoken) && !self.has_new_error()
+    }
+
+    /// The report of the present moment; measures the residual if that has not been done.
+    pub fn report(&mut self) -> Report {
+        let residual = self.residual();
+        let tolerance = T::of(self.phase.map_or(0.0, |phase| phase.tolerance));
+        let unsettled = match &self.body {
+            Body::Hidden(_) => values(&self.drive).iter().filter(|drive| drive.abs() > tolerance).count(),
+            _ => 0,
+        };
+        let score = self.score();
+        let energy = match (&self.body, &self.incoming) {
+            (Body::Hidden(_), Some(incoming)) => {
+                0.5 * sum_of_squares(values(&incoming.error)) / incoming.precision.wide()
+            }
+            (Body::Output(_), _) => self.nudge.wide() * score.map_or(0.0, |score| score.loss),
+            _ => 0.0,
+        };
+        let version = |signal: Option<&Signal<T>>| signal.map_or(0, |signal| signal.stamp.version);
+        let (incoming, outgoing) = (self.incoming.as_ref(), self.outgoing.as_ref());
+        Report {
+            layer: self.index,
+            phase: self.phase.map_or(0, |phase| phase.number),
+            step: self.step,
+            residual,
+            unsettled,
+            energy,
+            score,
+            bad: self.bad,
+            spoken: Versions {
+                above: outgoing.map_or(0, |outgoing| outgoing.said),
+                below: incoming.map_or(0, |incoming| incoming.said),
+            },
+            heard: Versions {
+                above: version(outgoing.and_then(|outgoing| outgoing.heard.as_ref())),
+                below: version(incoming.and_then(|incoming| incoming.current.as_ref())),
+            },
+            repose: Repose::Moving,
+            staleness: self.staleness,
+        }
+    }
+
+    /// At the output: loss and accuracy of what was last predicted, against the target.
+    fn score(&self) -> Option<Score> {
+        let (Body::Output(target), Some(incoming)) = (&self.body, &self.incoming) else { return None };
+        let current = incoming.current.as_ref()?;
+        Some(self.network.loss().score(incoming.activation, &current.numbers, target))
+    }
+}
