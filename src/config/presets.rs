@@ -30,7 +30,7 @@ const PRESETS: &[Preset] = &[
     *DEFAULT,
     Preset {
         name: "mnist",
-        summary: "784-128-64-10 on MNIST with PC-Nudge and Adam, five epochs.",
+        summary: "784-128-64-10 on MNIST with PC-Nudge and momentum, five epochs.",
         text: include_str!("../../configs/mnist.toml"),
     },
     Preset {

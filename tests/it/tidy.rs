@@ -8,7 +8,8 @@ fn sources() -> Vec<(PathBuf, String)> {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
-        let mut entries: Vec<PathBuf> = fs::read_dir(&folder).expect("a folder").map(|e| e.expect("an entry").path()).collect();
+        let mut entries: Vec<PathBuf> =
+            fs::read_dir(&folder).expect("a folder").map(|e| e.expect("an entry").path()).collect();
         entries.sort();
         for path in entries {
             if path.is_dir() {
@@ -76,7 +77,8 @@ fn modules_name_only_modules_before_them() {
 fn the_mathematics_knows_no_runtime_no_clock_and_no_files() {
     let order = order();
     let engine = order.iter().position(|module| module == "engine").expect("the engine");
-    let forbidden = ["tokio", "std::time", "std::fs", "std::net", "std::io", "std::thread", "async fn", "println!", "eprintln!"];
+    let forbidden =
+        ["tokio", "std::time", "std::fs", "std::net", "std::io", "std::thread", "async fn", "println!", "eprintln!"];
     for (path, text) in sources() {
         if order[..engine].contains(&module_of(&path)) {
             let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
@@ -102,7 +104,9 @@ fn what_readme_and_architecture_name_exists() {
     for page in ["README.md", "ARCHITECTURE.md"] {
         let text = fs::read_to_string(root.join(page)).expect("a page");
         let words = text.split(|c: char| c.is_whitespace() || "`()[],;|".contains(c));
-        let paths = words.filter(|word| ["src/", "tests/", "configs/", "examples/", "benches/"].iter().any(|start| word.starts_with(start)));
+        let paths = words.filter(|word| {
+            ["src/", "tests/", "configs/", "examples/", "benches/"].iter().any(|start| word.starts_with(start))
+        });
         let mut seen = 0;
         for path in paths.map(|path| path.trim_end_matches(['.', ':'])) {
             assert!(root.join(path).exists(), "{page} names {path}, which does not exist");

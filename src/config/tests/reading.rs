@@ -139,8 +139,8 @@ fn every_preset_loads() {
 #[test]
 fn presets_are_what_they_say() {
     let mnist = preset("mnist", &["data.dir=x"]).config;
-    let expected = config("", &["data.dir=x"]);
-    assert_eq!(mnist, expected, "the defaults are the preset mnist on other data");
+    let expected = config("", &["data.dir=x", "learning.optimizer=momentum", "learning.param_lr=0.02"]);
+    assert_eq!(mnist, expected, "the preset mnist is the defaults with momentum, on other data");
     let paper = preset("mnist-paper", &["data.dir=x"]).config;
     assert_eq!((paper.data.train, paper.data.validation, paper.data.batch_size), (0, 10_000, 64));
     assert_eq!((paper.inference.max_infer_iters, paper.inference.activity_lr), (50, 0.1));

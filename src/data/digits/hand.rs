@@ -27,7 +27,7 @@ pub(super) struct Dot {
 pub(super) type Trace = Vec<Vec<Dot>>;
 
 /// How far an anchor strays from its place, as a part of the unit square.
-const ANCHOR_SHAKE: f32 = 0.018;
+const ANCHOR_SHAKE: f32 = 0.016;
 
 /// How far a whole stroke strays from its place.
 const STROKE_SHAKE: f32 = 0.020;

@@ -11,7 +11,7 @@ use super::hand::{Dot, Trace};
 use super::{PIXELS, SIDE};
 
 /// Smallest and largest radius of the pen in pixels.
-const RADIUS: (f32, f32) = (0.75, 1.55);
+const RADIUS: (f32, f32) = (1.0, 1.8);
 
 /// Smallest and largest width in pixels of the border between ink and background.
 const SOFTNESS: (f32, f32) = (1.0, 1.9);
