@@ -15,7 +15,7 @@ use asynapse::math::random::{Purpose as Use, Stream};
 use asynapse::math::{Field, Real};
 use asynapse::network::{Init, NetworkSpec};
 use asynapse::reference::{Baseline, Synchronous};
-use asynapse::rule::{FreePhase, Plan, RuleName};
+use asynapse::rule::{FreePhase, Nudging, Plan, RuleName};
 use asynapse::settling::Limits;
 use asynapse::signal::Message;
 use criterion::{Criterion, Throughput};
@@ -69,7 +69,8 @@ impl<T: Real> Bench<T> {
         let mut target = Array2::zeros((widths[widths.len() - 1], BATCH));
         let classes = target.nrows();
         (0..BATCH).for_each(|sample| target[[sample % classes, sample]] = T::one());
-        let plan = Plan::named(RuleName::PcNudge, &network, 0.01, FreePhase::Forward).expect("a plan");
+        let plan = Plan::named(RuleName::PcNudge, &network, 0.01, Nudging::OneSided, FreePhase::Forward);
+        let plan = plan.expect("a plan").expect("phases");
         Self { machine, plan, data, target }
     }
 

@@ -12,7 +12,7 @@ use asynapse::math::optimizer::OptimizerSpec;
 use asynapse::math::random::{Purpose, Stream};
 use asynapse::network::{Init, NetworkSpec};
 use asynapse::reference::backprop;
-use asynapse::signal::{Directive, Extract, Motion, Origin, Phase, Wanted};
+use asynapse::signal::{Directive, Extract, Motion, Origin, Phase, Reading, Teaching, Wanted};
 use ndarray::Array2;
 
 const NUDGE: f64 = 1e-3;
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         layers[l].forward();
     }
-    begin(&mut layers, 2, Motion::Relax { nudge: NUDGE, from: Origin::Here })?;
+    begin(&mut layers, 2, Motion::Relax { teaching: Teaching::Nudged(NUDGE), from: Origin::Here })?;
     for step in 0..=1000 {
         for l in 1..3 {
             let prediction = layers[l - 1].speak_prediction().ok_or("a layer below predicts")?;
@@ -77,7 +77,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn begin(layers: &mut [Layer<f64>], number: u64, motion: Motion) -> Result<(), LayerError> {
     for layer in layers {
-        layer.hear_directive(Directive::Begin(Phase { number, motion, steps: 1000, tolerance: 0.0 }))?;
+        layer.hear_directive(Directive::Begin(Phase {
+            number,
+            motion,
+            steps: 1000,
+            tolerance: 0.0,
+            reading: Reading::AtEnd,
+        }))?;
     }
     Ok(())
 }

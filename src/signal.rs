@@ -76,13 +76,34 @@ pub struct Signal<T> {
 pub enum Motion {
     /// The free phase of predictive coding in one wave: `x_l = f(a_l)` as the prediction arrives (Eq. 20).
     Forward,
-    /// Descent of `E = I + λ𝓛` by Euler steps; λ = 0 is the free phase.
+    /// Descent of `E = I + λ𝓛` by Euler steps.
     Relax {
-        /// λ.
-        nudge: f64,
+        /// What the output is told.
+        teaching: Teaching,
         /// Where the states begin.
         from: Origin,
     },
+}
+
+/// What the output is told of the target during a phase.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Teaching {
+    /// Nothing: λ = 0.
+    Free,
+    /// The loss with this weight, λ or β; negative for the other side of a symmetric nudge.
+    Nudged(f64),
+    /// The target in place of its state. A predictive-coding output, which has no state, is nudged by Π_L, which is the same.
+    Clamped,
+}
+
+/// When the Hebbian products of a phase are read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reading {
+    /// When the coordinator says so, at the end.
+    AtEnd,
+    /// Each layer by itself, when the first error reaches it; in lock-step, at the step at which it must. The number is the
+    /// read-out's coefficient.
+    FirstArrival(f64),
 }
 
 /// Where a relaxation begins.
@@ -90,8 +111,10 @@ pub enum Motion {
 pub enum Origin {
     /// Where the previous phase ended.
     Here,
-    /// All hidden states zero.
+    /// All free states zero.
     Zero,
+    /// Where the phase ended that the layer was told to remember.
+    Remembered,
 }
 
 /// One phase, as announced to every layer.
@@ -105,6 +128,8 @@ pub struct Phase {
     pub steps: u64,
     /// Residual at or below which a layer may rest; zero: only an exhausted budget ends the phase.
     pub tolerance: f64,
+    /// When Hebbian products are read.
+    pub reading: Reading,
 }
 
 /// What the coordinator tells a layer. Reliable, ordered, read before signals.
@@ -127,6 +152,8 @@ pub enum Directive<T> {
     Recount,
     /// Free-running: take no more steps in this phase; keep answering until everything spoken is heard.
     Halt,
+    /// Remember the present state, for a later phase that begins where this one ended.
+    Remember,
     /// Add `coefficient × Hebbian product` of the present equilibrium to the estimate.
     Collect {
         /// The read-out's coefficient of this phase.

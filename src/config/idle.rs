@@ -9,7 +9,7 @@ use super::gather::Gathered;
 use super::rules::placed;
 use super::values::{Config, DataName};
 use super::write::differing;
-use super::{OptimizerKind, RuleName};
+use super::{EnergyKind, OptimizerKind, RuleName};
 
 /// A key that does nothing under some choice.
 pub(super) struct Idle {
@@ -37,8 +37,18 @@ pub(super) const IDLE: &[Idle] = &[
     },
     Idle {
         keys: &["learning.nudge", "learning.rule"],
-        idle: |c| c.learning.rule != RuleName::PcNudge,
-        reason: "only the rule `pc-nudge` nudges",
+        idle: does_not_nudge,
+        reason: "only the rules `pc-nudge` and `ep` nudge",
+    },
+    Idle {
+        keys: &["learning.nudging", "learning.rule"],
+        idle: does_not_nudge,
+        reason: "only the rules `pc-nudge` and `ep` nudge",
+    },
+    Idle {
+        keys: &["model.feedback_gain", "model.energy"],
+        idle: |c| c.model.energy != EnergyKind::Rate,
+        reason: "only the energy `rate` has a feedback gain",
     },
     Idle {
         keys: &["learning.momentum", "learning.optimizer"],
@@ -64,6 +74,10 @@ pub(super) fn warnings(config: &Config, gathered: &Gathered<'_>) -> Vec<Diagnost
         }
     }
     warnings
+}
+
+fn does_not_nudge(config: &Config) -> bool {
+    !matches!(config.learning.rule, RuleName::PcNudge | RuleName::Ep)
 }
 
 fn runs_every_step(config: &Config) -> bool {

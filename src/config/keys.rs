@@ -121,13 +121,16 @@ pub const KEYS: &[Key] = &[
          which contains the softmax."),
     key("model.loss", Kind::Choice(&["cross-entropy", "squared-error"]), "Eq. 10",
         "The supervised loss 𝓛: softmax cross-entropy, or ½‖T − f(a_L)‖²."),
-    key("model.energy", Kind::Choice(&["predictive-coding"]), "Eq. 3",
-        "The internal energy I: ½ Σ Π_l ‖x_l − f(a_l)‖²."),
+    key("model.energy", Kind::Choice(&["predictive-coding", "hopfield", "rate"]), "Eq. 3, 8",
+        "The internal energy I: `predictive-coding` ½ Σ Π_l ‖x_l − f(a_l)‖²; `hopfield` ½ Σ ‖x_l‖² − Σ ρ(x_l)·a_l with ρ = \
+         `act_fn` (hard-sigmoid, sigmoid or tanh); `rate`, the layered rate network with feedback γ."),
     key("model.init", Kind::Choice(&["torch-linear", "xavier", "he", "orthogonal"]), "",
         "How the weights start. `torch-linear` is PyTorch's default for `Linear`: uniform within \
          ±1/√fan_in."),
     key("model.precision", Kind::Precision, "Eq. 3",
         "Precision Π: one number for all layers, or a list for layers 1 to L."),
+    key("model.feedback_gain", Kind::Number(Interval::Share), "",
+        "Feedback γ of a rate network, in (0, 1]. Without effect on other energies."),
     key("model.groups", Kind::Groups, "",
         "Groups of neurons per layer, each an actor of its own. Only 1 is available yet."),
     key("inference.activity_lr", POSITIVE, "Eq. 1",
@@ -143,15 +146,19 @@ pub const KEYS: &[Key] = &[
     key("inference.plateau", FRACTION, "",
         "Relative fall of the energy between two looks; three falls below it in a row end the \
          phase as a plateau. 0: off. Without effect while `tolerance` is 0."),
-    key("inference.free_phase", Kind::Choice(&["forward", "relax"]), "Eq. 20",
-        "How the free equilibrium is found: `forward` computes it in one pass, `relax` goes down \
-         the energy from zero."),
-    key("learning.rule", Kind::Choice(&["pc-nudge", "pc-clamped", "backprop"]), "Eq. 25",
-        "The learning rule: `pc-nudge` (weak supervision λ), `pc-clamped` (λ = Π_L), or the \
+    key("inference.free_phase", Kind::Choice(&["forward", "relax", "persistent"]), "Eq. 20",
+        "How the free equilibrium is found: `forward` computes it in one pass (predictive coding only), `relax` goes down \
+         the energy from zero, `persistent` from where the batch before ended."),
+    key("learning.rule", Kind::Choice(&["pc-nudge", "pc-clamped", "first-step", "ep", "chl", "backprop"]), "Eq. 9, 25",
+        "The learning rule: `pc-nudge` (weak supervision λ), `pc-clamped` (λ = Π_L), `first-step` (read at the first arrival of \
+         an error: exact backpropagation), `ep` (equilibrium propagation), `chl` (contrastive Hebbian), or the \
          baseline `backprop`, which has no phases and replaces the schedule."),
     key("learning.nudge", POSITIVE, "Eq. 25",
-        "Weight λ of the supervised loss in the nudged phase; at most 1. Without effect on other \
-         rules."),
+        "Weight λ (or β) of the supervised loss in the nudged phase; at most 1 for predictive coding. Without effect on rules \
+         that clamp."),
+    key("learning.nudging", Kind::Choice(&["one-sided", "negative", "symmetric", "richardson"]), "Eq. 9",
+        "Sides of the free equilibrium on which the nudge is taken: `one-sided` and `negative` have an error of O(λ), \
+         `symmetric` (+λ against −λ) and `richardson` (λ and λ/2, extrapolated) of O(λ²). For `pc-nudge` and `ep`."),
     key("learning.optimizer", Kind::Choice(&["sgd", "momentum", "adam", "adamw"]), "Eq. 2",
         "What turns the estimated gradient into a change of the weights."),
     key("learning.param_lr", POSITIVE, "Eq. 2",

@@ -43,6 +43,8 @@ pub enum Interval {
     ZeroOrMore,
     /// `0 ≤ x < 1`.
     Fraction,
+    /// `0 < x ≤ 1`.
+    Share,
     /// `0 < x ≤ 10⁹`: a time span that a clock can hold.
     Seconds,
 }
@@ -55,6 +57,7 @@ impl Interval {
                 Self::Positive => x > 0.0,
                 Self::ZeroOrMore => x >= 0.0,
                 Self::Fraction => (0.0..1.0).contains(&x),
+                Self::Share => x > 0.0 && x <= 1.0,
                 Self::Seconds => x > 0.0 && x <= 1e9,
             }
     }
@@ -64,6 +67,7 @@ impl Interval {
             Self::Positive => "number > 0",
             Self::ZeroOrMore => "number ≥ 0",
             Self::Fraction => "number ≥ 0 and < 1",
+            Self::Share => "number > 0 and ≤ 1",
             Self::Seconds => "number > 0 and ≤ 1e9",
         }
     }
@@ -73,6 +77,7 @@ impl Interval {
             Self::Positive => json!({"type": "number", "exclusiveMinimum": 0}),
             Self::ZeroOrMore => json!({"type": "number", "minimum": 0}),
             Self::Fraction => json!({"type": "number", "minimum": 0, "exclusiveMaximum": 1}),
+            Self::Share => json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
             Self::Seconds => json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1e9}),
         }
     }

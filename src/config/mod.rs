@@ -14,7 +14,7 @@ use crate::energy::{Activation, EnergyKind, Loss};
 use crate::math::Dtype;
 use crate::math::optimizer::OptimizerKind;
 use crate::network::Init;
-use crate::rule::{FreePhase, RuleName};
+use crate::rule::{FreePhase, Nudging, RuleName};
 use crate::signal::Message;
 
 // What a problem looks like.

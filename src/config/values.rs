@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Activation, Dtype, EnergyKind, FreePhase, Init, Loss, Message, OptimizerKind, RuleName};
+use super::{Activation, Dtype, EnergyKind, FreePhase, Init, Loss, Message, Nudging, OptimizerKind, RuleName};
 
 /// Declares one table: its fields, their documentation and their defaults.
 macro_rules! table {
@@ -91,6 +91,8 @@ table! {
         init: Init = Init::TorchLinear,
         /// Precision of each layer.
         precision: Precision = Precision::Uniform(1.0),
+        /// Feedback γ of a rate network.
+        feedback_gain: f64 = 1.0,
         /// Groups of neurons per layer.
         groups: usize = 1,
     }
@@ -121,6 +123,8 @@ table! {
         rule: RuleName = RuleName::PcNudge,
         /// Weight of the supervised loss in the nudged phase.
         nudge: f64 = 0.01,
+        /// On which sides of the free equilibrium the nudge is taken.
+        nudging: Nudging = Nudging::OneSided,
         /// The optimiser.
         optimizer: OptimizerKind = OptimizerKind::Adam,
         /// Learning rate of the weights.

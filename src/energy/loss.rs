@@ -52,6 +52,16 @@ impl Loss {
         }
     }
 
+    /// Adds `−β ∂𝓛/∂x_L` to the drive of an output that has a state: β (T − x), or β (T − softmax(x)).
+    pub fn pull<T: Real>(self, nudge: T, state: &Field<T>, target: &Field<T>, drive: &mut Field<T>) {
+        let mut outputs = Field::zeros(state.dim());
+        self.outputs_into(Activation::Identity, state, &mut outputs);
+        let parts = values(target).iter().zip(values(&outputs));
+        for (drive, (&t, &p)) in values_mut(drive).iter_mut().zip(parts) {
+            *drive = *drive + nudge * (t - p);
+        }
+    }
+
     /// Loss and accuracy of a batch from the output's currents, accumulated in `f64` sample by sample.
     pub fn score<T: Real>(self, output: Activation, currents: &Field<T>, target: &Field<T>) -> Score {
         let mut score = Score::default();

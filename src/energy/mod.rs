@@ -8,16 +8,20 @@
 //! asks. Each file begins with its own equations and the convention chosen where the literature differs (½, sign, mean or sum).
 //! All sums here are over units and over the samples of the batch; the reader of a report divides by the batch.
 //!
-//! Read on: [`Activation`], [`Loss`], [`predictive_coding`], then `crate::network`.
+//! Read on: [`Activation`], [`Loss`], [`predictive_coding`], [`hopfield`], [`rate`], then `crate::network`.
 
 mod activation;
+pub mod hopfield;
 mod loss;
 pub mod predictive_coding;
+pub mod rate;
 
 pub use activation::Activation;
 pub use loss::{Loss, Score};
 
 use serde::{Deserialize, Serialize};
+
+use crate::math::Real;
 
 /// Which internal energy the network descends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,4 +30,25 @@ pub enum EnergyKind {
     /// Squared prediction errors, weighted by precision: [`predictive_coding`].
     #[default]
     PredictiveCoding,
+    /// The layered Hopfield energy with leak: [`hopfield`].
+    Hopfield,
+    /// The layered rate network with weak feedback: [`rate`].
+    Rate,
+}
+
+impl EnergyKind {
+    /// True if the output has a state of its own that can be free, nudged or clamped; predictive coding's output is its prediction.
+    pub fn has_output_state(self) -> bool {
+        self != Self::PredictiveCoding
+    }
+}
+
+/// `x ← x + η·drive`, one Euler step of Eq. 1; magnitudes below [`Real::FLUSH`] become zero.
+pub fn step<T: Real>(rate: T, drive: &[T], state: &mut [T]) {
+    pulp::Arch::new().dispatch(|| {
+        for (x, &drive) in state.iter_mut().zip(drive) {
+            let moved = *x + rate * drive;
+            *x = if moved.abs() < T::FLUSH { T::zero() } else { moved };
+        }
+    });
 }

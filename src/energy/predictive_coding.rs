@@ -34,13 +34,3 @@ pub fn drive<T: Real>(feedback: &[T], error: &[T], out: &mut [T]) {
         }
     });
 }
-
-/// One Euler step of Eq. 1, `x ← x + η·drive`; magnitudes below [`Real::FLUSH`] become zero.
-pub fn step<T: Real>(rate: T, drive: &[T], state: &mut [T]) {
-    pulp::Arch::new().dispatch(|| {
-        for (x, &drive) in state.iter_mut().zip(drive) {
-            let moved = *x + rate * drive;
-            *x = if moved.abs() < T::FLUSH { T::zero() } else { moved };
-        }
-    });
-}

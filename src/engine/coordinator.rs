@@ -17,8 +17,9 @@ use super::actor::News;
 use super::whereabouts::Whereabouts;
 use super::{EngineError, Schedule};
 use crate::math::Real;
+use crate::rule::PlannedPhase;
 use crate::settling::{Detector, Limits, Look, PhaseRecord, StopReason, Stopper, Verdict};
-use crate::signal::{Directive, Extract, Motion, Phase, Report, Repose, Wanted};
+use crate::signal::{Directive, Extract, Motion, Phase, Reading, Report, Repose, Wanted};
 
 /// Time between two counts of a free-running phase that has a plateau clause.
 const COUNT_EVERY: Duration = Duration::from_millis(5);
@@ -51,21 +52,37 @@ impl<T: Real> Coordinator<T> {
     }
 
     /// Runs one phase to its end.
-    pub(super) async fn phase(&mut self, motion: Motion, limits: Limits) -> Result<PhaseRecord, EngineError> {
+    pub(super) async fn phase(&mut self, planned: &PlannedPhase, limits: Limits) -> Result<PhaseRecord, EngineError> {
         self.phase += 1;
         let lock_step = self.schedule == Schedule::LockStep;
-        let steps = if lock_step { 0 } else { limits.steps_max };
-        let phase = Phase { number: self.phase, motion, steps, tolerance: limits.tolerance };
+        let limits = match planned.reading {
+            Reading::AtEnd => limits,
+            // The error walks down one layer a step; everywhere else each layer moves exactly once, when it arrives.
+            Reading::FirstArrival(_) => Limits::steps(if lock_step { self.layers() as u64 - 2 } else { 1 }),
+        };
+        let at_once = lock_step && planned.reading == Reading::AtEnd;
+        let steps = if at_once { 0 } else { limits.steps_max };
+        let PlannedPhase { motion, reading, .. } = *planned;
+        let phase = Phase { number: self.phase, motion, steps, tolerance: limits.tolerance, reading };
         self.tell_all(|| Directive::Begin(phase))?;
-        match motion {
+        let record = match motion {
             Motion::Forward => {
                 let reports = self.gather().await?;
                 let bad = reports.iter().any(|report| report.bad.is_some());
-                Ok(PhaseRecord { reason: if bad { StopReason::Diverged } else { StopReason::Wave }, reports })
+                PhaseRecord { reason: if bad { StopReason::Diverged } else { StopReason::Wave }, reports }
             }
-            Motion::Relax { .. } if lock_step => self.lock_step(limits).await,
-            Motion::Relax { .. } => self.free_running(limits).await,
+            Motion::Relax { .. } if at_once => self.lock_step(limits).await?,
+            Motion::Relax { .. } if lock_step => {
+                let reports = self.gather().await?;
+                let bad = reports.iter().any(|report| report.bad.is_some());
+                PhaseRecord { reason: if bad { StopReason::Diverged } else { StopReason::StepBudget }, reports }
+            }
+            Motion::Relax { .. } => self.free_running(limits).await?,
+        };
+        if planned.remember {
+            self.tell_all(|| Directive::Remember)?;
         }
+        Ok(record)
     }
 
     /// One report of this phase from every layer, in the order of the layers.

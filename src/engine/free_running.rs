@@ -48,7 +48,7 @@ async fn wave<T: Real>(actor: &mut Actor<T>) -> Result<bool, Broken> {
 }
 
 async fn relax<T: Real>(actor: &mut Actor<T>, mut settler: Settler) -> After<T> {
-    let can_move = actor.links.from_above.is_some() && actor.links.from_below.is_some();
+    let can_move = actor.layer.can_move();
     loop {
         loop {
             match actor.directives.try_recv() {

@@ -38,8 +38,9 @@ use crate::layer::{Layer, LayerSettings, Voice};
 use crate::math::optimizer::OptimizerSpec;
 use crate::math::{Field, Real};
 use crate::network::{NetworkSpec, Weights};
+use crate::rule::{Plan, PlannedPhase};
 use crate::settling::{Limits, PhaseRecord};
-use crate::signal::{Directive, Extract, Message, Motion, Wanted};
+use crate::signal::{Directive, Extract, Message, Wanted};
 
 /// In which order layers act.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,13 +197,17 @@ impl<T: Real> Engine<T> {
     }
 
     /// Runs one phase to its end.
-    pub fn run_phase(&mut self, motion: Motion, limits: Limits) -> Result<PhaseRecord, EngineError> {
-        self.runtime.block_on(self.coordinator.phase(motion, limits))
+    pub fn run_phase(&mut self, planned: &PlannedPhase, limits: Limits) -> Result<PhaseRecord, EngineError> {
+        self.runtime.block_on(self.coordinator.phase(planned, limits))
     }
 
-    /// Adds `coefficient × Hebbian product` of the present equilibrium to every layer's estimate.
-    pub fn collect(&mut self, coefficient: f64) -> Result<(), EngineError> {
-        self.coordinator.tell_all(|| Directive::Collect { coefficient })
+    /// Adds the Hebbian products of phase `index` of a plan to every layer's estimate.
+    pub fn collect(&mut self, plan: &Plan, index: usize) -> Result<(), EngineError> {
+        let depth = self.coordinator.layers() - 1;
+        (0..depth).try_for_each(|layer| {
+            let coefficient = plan.coefficient(index, layer + 1, depth);
+            self.coordinator.tell(layer, Directive::Collect { coefficient })
+        })
     }
 
     /// Updates all weights from what was collected.

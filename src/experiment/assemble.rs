@@ -12,7 +12,7 @@ use crate::math::Real;
 use crate::math::optimizer::OptimizerSpec;
 use crate::network::{NetworkError, NetworkSpec, Weights};
 use crate::reference::{Baseline, Synchronous};
-use crate::rule::{Plan, RuleName};
+use crate::rule::{Plan, PlanError, RuleName};
 use crate::settling::Limits;
 
 /// Why a configuration can't be run.
@@ -24,6 +24,9 @@ pub enum AssembleError {
     /// The network can't be made.
     #[error("[model]: {0}")]
     Network(#[from] NetworkError),
+    /// Rule and energy have no meaning together.
+    #[error("learning.rule: {0}")]
+    Plan(#[from] PlanError),
     /// Data and network do not fit each other.
     #[error("{0}")]
     Misfit(String),
@@ -98,8 +101,9 @@ pub fn threads(config: &Config) -> usize {
 }
 
 /// The plan of the configured rule; `None` for backpropagation.
-pub fn plan(config: &Config, network: &NetworkSpec) -> Option<Plan> {
-    Plan::named(config.learning.rule, network, config.learning.nudge, config.inference.free_phase)
+pub fn plan(config: &Config, network: &NetworkSpec) -> Result<Option<Plan>, AssembleError> {
+    let learning = &config.learning;
+    Ok(Plan::named(learning.rule, network, learning.nudge, learning.nudging, config.inference.free_phase)?)
 }
 
 /// The program that runs the configured rule in the configured schedule.

@@ -65,7 +65,7 @@ pub enum CompareError {
 /// Runs it on the first `batch_size` training samples, with the initial weights of the seed.
 pub fn compare<T: Real>(config: &Config) -> Result<Comparison, CompareError> {
     let network = assemble::network(config).map_err(AssembleError::from)?;
-    let plan = assemble::plan(config, &network).ok_or(CompareError::NoRule)?;
+    let plan = assemble::plan(config, &network)?.ok_or(CompareError::NoRule)?;
     let splits = assemble::data(config, &network)?;
     let count = config.data.batch_size.min(splits.train.len());
     let (data, target) = splits.train.batch::<T>(&(0..count).collect::<Vec<_>>());

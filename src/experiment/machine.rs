@@ -6,10 +6,10 @@ use crate::engine::{Engine, EngineError};
 use crate::math::{Field, Real};
 use crate::network::{NetworkSpec, Parameters, Weights};
 use crate::reference::{Baseline, Synchronous, backprop};
-use crate::rule::Plan;
+use crate::rule::{Plan, PlannedPhase};
 use crate::run::checkpoint::Snapshot;
 use crate::settling::{Limits, PhaseRecord, StopReason};
-use crate::signal::{BadNumber, Extract, Motion, Wanted};
+use crate::signal::{BadNumber, Extract, Wanted};
 
 /// One of the four programs.
 pub enum Machine<T: Real> {
@@ -40,6 +40,9 @@ pub enum StepError {
         /// The unit and the step.
         bad: BadNumber,
     },
+    /// Actors and the reference run phases; without a plan there are none.
+    #[error("no phases were planned")]
+    NoPlan,
     /// The loss of plain backpropagation is not finite; no weight was changed by this step.
     #[error("the loss is {0}; choose a smaller learning.param_lr")]
     Loss(f64),
@@ -89,15 +92,16 @@ impl<T: Real> Machine<T> {
         }
         self.present(data, target)?;
         let mut phases = Vec::new();
-        for (index, planned) in procedure.plan.map_or(&[][..], |plan| &plan.phases).iter().enumerate() {
-            let record = self.run_phase(planned.motion, procedure.limits)?;
+        let Some(plan) = procedure.plan else { return Err(StepError::NoPlan) };
+        for (index, planned) in plan.phases.iter().enumerate() {
+            let record = self.run_phase(planned, procedure.limits)?;
             // An energy that rose is recorded and learnt from, as the published programs do; there is no learning from NaN.
             if let Some((layer, bad)) = record.bad() {
                 return Err(StepError::NotFinite { phase: index, layer, bad });
             }
             phases.push(record);
             if planned.coefficient != 0.0 {
-                self.collect(planned.coefficient)?;
+                self.collect(plan, index)?;
             }
         }
         let score = phases.first().and_then(PhaseRecord::score).unwrap_or_default();
@@ -109,14 +113,20 @@ impl<T: Real> Machine<T> {
     }
 
     /// Loss and accuracy of a batch, without learning.
-    pub fn evaluate(&mut self, data: &Field<T>, target: &Field<T>, network: &NetworkSpec) -> Result<Score, StepError> {
+    pub fn evaluate(
+        &mut self,
+        (data, target): (&Field<T>, &Field<T>),
+        network: &NetworkSpec,
+        procedure: Procedure<'_>,
+    ) -> Result<Score, StepError> {
         if let Self::Backprop(baseline) = self {
             let currents = backprop::forward(network, baseline.weights(), data);
             let output = network.activation(network.depth());
             return Ok(currents.last().map(|top| network.loss().score(output, top, target)).unwrap_or_default());
         }
+        let free = procedure.plan.and_then(|plan| plan.phases.first()).ok_or(StepError::NoPlan)?;
         self.present(data, target)?;
-        let record = self.run_phase(Motion::Forward, Limits::steps(1))?;
+        let record = self.run_phase(free, procedure.limits)?;
         Ok(record.score().unwrap_or_default())
     }
 
@@ -129,18 +139,18 @@ impl<T: Real> Machine<T> {
         Ok(())
     }
 
-    fn run_phase(&mut self, motion: Motion, limits: Limits) -> Result<PhaseRecord, StepError> {
+    fn run_phase(&mut self, planned: &PlannedPhase, limits: Limits) -> Result<PhaseRecord, StepError> {
         Ok(match self {
-            Self::Reference(reference) => reference.run_phase(motion, limits),
-            Self::Actors(engine) => engine.run_phase(motion, limits)?,
+            Self::Reference(reference) => reference.run_phase(planned, limits),
+            Self::Actors(engine) => engine.run_phase(planned, limits)?,
             Self::Backprop(_) => PhaseRecord { reason: StopReason::Wave, reports: Vec::new() },
         })
     }
 
-    fn collect(&mut self, coefficient: f64) -> Result<(), StepError> {
+    fn collect(&mut self, plan: &Plan, index: usize) -> Result<(), StepError> {
         match self {
-            Self::Reference(reference) => reference.collect(coefficient),
-            Self::Actors(engine) => engine.collect(coefficient)?,
+            Self::Reference(reference) => reference.collect(plan, index),
+            Self::Actors(engine) => engine.collect(plan, index)?,
             Self::Backprop(_) => {}
         }
         Ok(())

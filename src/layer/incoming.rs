@@ -10,8 +10,9 @@ use std::sync::Arc;
 use ndarray::Array2;
 
 use super::pages::Pages;
-use crate::energy::{Activation, Loss, predictive_coding};
+use crate::energy::{Activation, EnergyKind, Loss, predictive_coding};
 use crate::math::{Field, Real, values, values_mut};
+use crate::network::NetworkSpec;
 use crate::signal::{Content, Message, Signal, Stamp};
 
 /// What is heard from below, and the error made of it.
@@ -19,6 +20,8 @@ use crate::signal::{Content, Message, Signal, Stamp};
 pub(super) struct Incoming<T> {
     pub(super) activation: Activation,
     pub(super) precision: T,
+    /// What goes down is an answer to the current, not the state alone.
+    answers: bool,
     /// The current that last arrived.
     pub(super) current: Option<Signal<T>>,
     /// `e`, up to date unless `stale`.
@@ -39,13 +42,16 @@ pub(super) enum Against<'a, T> {
     State(&'a Field<T>),
     /// The output's target, and λ.
     Target(&'a Field<T>, Loss, T),
+    /// Nothing: the state itself, or ρ of it, is what goes down (`energy::hopfield`, `energy::rate`).
+    Own(&'a Field<T>),
 }
 
 impl<T: Real> Incoming<T> {
-    pub(super) fn new(activation: Activation, precision: T) -> Self {
+    pub(super) fn new(network: &NetworkSpec, layer: usize) -> Self {
         Self {
-            activation,
-            precision,
+            activation: network.activation(layer),
+            precision: T::of(network.precision(layer)),
+            answers: network.energy() == EnergyKind::PredictiveCoding,
             current: None,
             error: Array2::zeros((0, 0)),
             version: 0,
@@ -59,7 +65,7 @@ impl<T: Real> Incoming<T> {
 
     pub(super) fn hear(&mut self, current: Signal<T>) {
         self.current = Some(current);
-        self.stale = true;
+        self.stale |= self.answers;
     }
 
     /// The state, the target or λ changed.
@@ -76,11 +82,21 @@ impl<T: Real> Incoming<T> {
 
     /// True if there is an error that has not been spoken.
     pub(super) fn has_news(&self) -> bool {
-        self.current.is_some() && (self.stale || self.said != self.version)
+        (self.current.is_some() || !self.answers) && (self.stale || self.said != self.version)
     }
 
     /// Brings `e` and what will be said up to date with everything heard; false if nothing has been heard yet.
     pub(super) fn refresh(&mut self, against: &Against<'_, T>, voice: Voice) -> bool {
+        if let Against::Own(source) = against {
+            if self.stale {
+                let (units, batch) = source.dim();
+                let page = self.pages.publish(units, batch, |page| page.assign(source));
+                self.version += 1;
+                self.ready = Some((Content::Adjoint, 0, page));
+                self.stale = false;
+            }
+            return true;
+        }
         let Some(current) = &self.current else { return false };
         if !self.stale {
             return true;
@@ -97,6 +113,7 @@ impl<T: Real> Incoming<T> {
                 let (error, out) = (values_mut(error), values_mut(out));
                 predictive_coding::errors(f, precision, values(x), values(a), error, out);
             }
+            Against::Own(_) => {}
             Against::Target(target, loss, nudge) => {
                 loss.outputs_into(f, a, scratch);
                 let parts = values(target).iter().zip(values(scratch)).zip(values(a));
@@ -119,7 +136,7 @@ impl<T: Real> Incoming<T> {
                 let mut out = Array2::zeros((units, batch));
                 adjoint(error, scratch, &mut out);
                 let (source, factor) = match *against {
-                    Against::State(x) => (x, precision),
+                    Against::State(x) | Against::Own(x) => (x, precision),
                     Against::Target(target, _, nudge) => (target, nudge),
                 };
                 let page = self.pages.publish(units, batch, |page| page.zip_mut_with(source, |s, &x| *s = factor * x));

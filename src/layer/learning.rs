@@ -1,28 +1,39 @@
 //! What a layer learns, and what it hands out or takes in when a checkpoint or a comparison asks.
 
-use super::{Body, Layer, LayerError};
+use super::{Layer, LayerError};
 use crate::math::Real;
-use crate::signal::{Extract, Wanted};
+use crate::signal::{Extract, Phase, Reading, Wanted};
 
 impl<T: Real> Layer<T> {
     pub(super) fn collect(&mut self, coefficient: f64) -> Result<(), LayerError> {
-        let Some(outgoing) = &mut self.outgoing else { return Ok(()) };
-        let collected = match &self.body {
-            Body::Input(data) => outgoing.collect(data, coefficient),
-            Body::Hidden(state) => outgoing.collect(state, coefficient),
-            Body::Output(_) => true,
-        };
+        // Taken out and put back, so that the source can be read beside it.
+        let Some(mut outgoing) = self.outgoing.take() else { return Ok(()) };
+        let collected = self.source().is_some_and(|source| outgoing.collect(source, coefficient));
+        self.outgoing = Some(outgoing);
         if collected { Ok(()) } else { Err(self.fault("no error has come down that could be learnt from".into())) }
     }
 
+    /// A phase that is read at the first arrival and in which nothing but zeros arrived has the estimate zero.
+    fn settle_arrival(&mut self) {
+        let waited = matches!(self.phase, Some(Phase { reading: Reading::FirstArrival(_), .. })) && !self.arrived;
+        if let (Some(outgoing), true) = (&mut self.outgoing, waited) {
+            outgoing.collect_nothing();
+        }
+    }
+
     pub(super) fn learn(&mut self) -> Result<(), LayerError> {
+        self.settle_arrival();
         let batch = self.batch;
         let learnt = self.outgoing.as_mut().is_none_or(|outgoing| outgoing.learn(batch));
         if learnt { Ok(()) } else { Err(self.fault("told to learn before anything was collected".into())) }
     }
 
-    pub(super) fn extract(&self, wanted: Wanted) -> Result<Extract<T>, LayerError> {
+    pub(super) fn extract(&mut self, wanted: Wanted) -> Result<Extract<T>, LayerError> {
+        self.settle_arrival();
         let Some(outgoing) = &self.outgoing else {
+            if let (Wanted::State, Some(state)) = (wanted, self.state()) {
+                return Ok(Extract::State(state.clone()));
+            }
             let current = self.incoming.as_ref().and_then(|incoming| incoming.current.as_ref());
             return Ok(match (wanted, current) {
                 (Wanted::State, Some(current)) => Extract::State((*current.numbers).clone()),

@@ -31,11 +31,11 @@ pub use incoming::Voice;
 use incoming::{Against, Incoming};
 use outgoing::{Above, Outgoing};
 
-use crate::energy::predictive_coding;
+use crate::energy::{EnergyKind, hopfield, predictive_coding, rate, step};
 use crate::math::optimizer::OptimizerSpec;
 use crate::math::{Extent, Field, Real, extent, values, values_mut};
 use crate::network::{NetworkSpec, Parameters};
-use crate::signal::{BadNumber, Directive, Extract, Motion, Origin, Phase, Signal};
+use crate::signal::{BadNumber, Directive, Extract, Message, Motion, Origin, Phase, Reading, Signal, Teaching};
 
 /// What a layer's state is.
 #[derive(Debug)]
@@ -44,8 +44,13 @@ enum Body<T> {
     Input(Arc<Field<T>>),
     /// `x_l`.
     Hidden(Field<T>),
-    /// The target; the state of a predictive-coding output is its prediction.
-    Output(Arc<Field<T>>),
+    /// The target, and `x_L` where the energy gives the output a state (predictive coding's output is its prediction).
+    Output {
+        /// `T`.
+        target: Arc<Field<T>>,
+        /// `x_L`, or empty.
+        state: Field<T>,
+    },
 }
 
 /// Constants of a layer that are not the network's.
@@ -69,13 +74,18 @@ pub struct Layer<T> {
     incoming: Option<Incoming<T>>,
     outgoing: Option<Outgoing<T>>,
     batch: usize,
-    nudge: T,
+    teaching: Teaching,
+    /// ρ(x) where the energy sends that instead of x.
+    rho: Field<T>,
+    remembered: Option<Field<T>>,
     phase: Option<Phase>,
     step: u64,
     staleness: u64,
     drive: Field<T>,
     measured: Option<Extent>,
     bad: Option<BadNumber>,
+    /// The Hebbian product of this phase has been read at the first arrival of an error.
+    arrived: bool,
 }
 
 impl<T: Real> Layer<T> {
@@ -91,7 +101,7 @@ impl<T: Real> Layer<T> {
         let empty = Array2::zeros((network.widths()[index], 0));
         let body = match index {
             0 => Body::Input(Arc::new(empty)),
-            l if l == depth => Body::Output(Arc::new(empty)),
+            l if l == depth => Body::Output { target: Arc::new(empty.clone()), state: empty },
             _ => Body::Hidden(empty),
         };
         let outgoing = parameters.map(|parameters| {
@@ -99,10 +109,12 @@ impl<T: Real> Layer<T> {
             let gain = T::of(network.precision(index + 1));
             let above = Above { activation: network.activation(index + 1), loss, gain };
             let mut outgoing = Outgoing::new(parameters, settings.optimizer, above);
-            outgoing.remember(settings.voice == Voice::Plain(crate::signal::Message::ErrorEcho));
+            // Only answers have an echo; a layer that sends its state answers nothing.
+            let answered = network.energy() == EnergyKind::PredictiveCoding;
+            outgoing.remember(answered && settings.voice == Voice::Plain(Message::ErrorEcho));
             outgoing
         });
-        let incoming = (index > 0).then(|| Incoming::new(network.activation(index), T::of(network.precision(index))));
+        let incoming = (index > 0).then(|| Incoming::new(network, index));
         Self {
             index,
             network: network.clone(),
@@ -111,13 +123,16 @@ impl<T: Real> Layer<T> {
             incoming,
             outgoing,
             batch: 0,
-            nudge: T::zero(),
+            teaching: Teaching::Free,
+            rho: Array2::zeros((0, 0)),
+            remembered: None,
             phase: None,
             step: 0,
             staleness: 0,
             drive: Array2::zeros((0, 0)),
             measured: None,
             bad: None,
+            arrived: false,
         }
     }
 
@@ -144,6 +159,7 @@ impl<T: Real> Layer<T> {
         match directive {
             Directive::Present { batch, data, target } => self.present(batch, data, target)?,
             Directive::Begin(phase) => self.begin(phase),
+            Directive::Remember => self.remembered = self.state().cloned(),
             Directive::Collect { coefficient } => self.collect(coefficient)?,
             Directive::Learn => self.learn()?,
             Directive::Extract(wanted) => return self.extract(wanted).map(Some),
@@ -165,17 +181,17 @@ impl<T: Real> Layer<T> {
             Some(numbers) => Err(self.fault(format!("{what} are {:?}, the layer is {shape:?}", numbers.dim()))),
             None => Err(self.fault(format!("no {what} were presented"))),
         };
-        let body = match &self.body {
+        let keep = |state: &Field<T>| if state.dim() == shape { state.clone() } else { Array2::zeros(shape) };
+        self.body = match &self.body {
             Body::Input(_) => Body::Input(given(data, "data")?),
-            Body::Output(_) => Body::Output(given(target, "targets")?),
-            Body::Hidden(state) if state.ncols() == batch => {
-                self.forget_batch(batch);
-                return Ok(());
+            Body::Output { state, .. } => {
+                let state = if self.network.energy().has_output_state() { keep(state) } else { Array2::zeros((0, 0)) };
+                Body::Output { target: given(target, "targets")?, state }
             }
-            Body::Hidden(_) => Body::Hidden(Array2::zeros(shape)),
+            Body::Hidden(state) => Body::Hidden(keep(state)),
         };
-        self.body = body;
         self.forget_batch(batch);
+        self.state_moved();
         Ok(())
     }
 
@@ -191,16 +207,14 @@ impl<T: Real> Layer<T> {
     }
 
     fn begin(&mut self, phase: Phase) {
-        self.nudge = T::zero();
-        if let Motion::Relax { nudge, from } = phase.motion {
-            self.nudge = T::of(nudge);
-            if let (Origin::Zero, Body::Hidden(state)) = (from, &mut self.body) {
-                state.fill(T::zero());
-                self.outgoing.as_mut().expect("a hidden layer has weights").moved = true;
-            }
+        self.teaching = Teaching::Free;
+        if let Motion::Relax { teaching, from } = phase.motion {
+            self.teaching = teaching;
+            self.begin_at(from);
         }
+        let nudge = self.nudge();
         if let (Some(outgoing), true) = (&mut self.outgoing, self.index + 1 == self.network.depth()) {
-            outgoing.above.gain = self.nudge;
+            outgoing.above.gain = nudge;
         }
         if let Some(incoming) = &mut self.incoming {
             incoming.touch();
@@ -210,6 +224,69 @@ impl<T: Real> Layer<T> {
         self.staleness = 0;
         self.measured = None;
         self.bad = None;
+        self.arrived = false;
+    }
+
+    /// Puts the states where a phase begins; a clamped output is put on its target.
+    fn begin_at(&mut self, from: Origin) {
+        let clamped = self.teaching == Teaching::Clamped;
+        let (state, target) = match &mut self.body {
+            Body::Hidden(state) => (state, None),
+            Body::Output { state, target } if !state.is_empty() => (state, Some(target).filter(|_| clamped)),
+            _ => return,
+        };
+        match (target, from, &self.remembered) {
+            (Some(target), ..) => state.assign(target),
+            (None, Origin::Zero, _) => state.fill(T::zero()),
+            (None, Origin::Remembered, Some(remembered)) => state.assign(remembered),
+            _ => return,
+        }
+        self.state_moved();
+    }
+
+    /// λ of the present phase.
+    fn nudge(&self) -> T {
+        match self.teaching {
+            Teaching::Free => T::zero(),
+            Teaching::Nudged(nudge) => T::of(nudge),
+            Teaching::Clamped => T::of(self.network.precision(self.network.depth())),
+        }
+    }
+
+    /// Everything that follows from the state is out of date.
+    fn state_moved(&mut self) {
+        if self.network.energy() == EnergyKind::Hopfield {
+            let rho = self.network.activation(self.index);
+            let mut values_of_rho = std::mem::take(&mut self.rho);
+            if let Some(state) = self.state() {
+                if values_of_rho.dim() != state.dim() {
+                    values_of_rho = Array2::zeros(state.dim());
+                }
+                rho.values_into(values(state), values_mut(&mut values_of_rho));
+            }
+            self.rho = values_of_rho;
+        }
+        if let Some(incoming) = &mut self.incoming {
+            incoming.touch();
+        }
+        if let Some(outgoing) = &mut self.outgoing {
+            outgoing.moved = true;
+        }
+        self.measured = None;
+    }
+
+    /// `s_l`: what goes up through the weights.
+    fn source(&self) -> Option<&Field<T>> {
+        if self.network.energy() == EnergyKind::Hopfield { Some(&self.rho) } else { self.state() }
+    }
+
+    /// True if the layer has a state that moves in this phase.
+    pub fn can_move(&self) -> bool {
+        match &self.body {
+            Body::Input(_) => false,
+            Body::Hidden(_) => true,
+            Body::Output { state, .. } => !state.is_empty() && self.teaching != Teaching::Clamped,
+        }
     }
 
     /// Takes in the current that the layer below predicts.
@@ -220,12 +297,28 @@ impl<T: Real> Layer<T> {
         }
     }
 
-    /// Takes in the error of the layer above.
+    /// Takes in the error of the layer above. In a phase that is read at the first arrival, that is now: in lock-step at the step
+    /// at which the first error must arrive, otherwise when the first error arrives that is not zero.
     pub fn hear_error(&mut self, error: Signal<T>) {
-        if let Some(outgoing) = &mut self.outgoing {
-            self.staleness = self.staleness.max(outgoing.hear(error));
-            self.measured = None;
+        let Some(outgoing) = &mut self.outgoing else { return };
+        self.staleness = self.staleness.max(outgoing.hear(error));
+        self.measured = None;
+        if let (Some(Phase { reading: Reading::FirstArrival(coefficient), .. }), false) = (self.phase, self.arrived) {
+            let due = (self.network.depth() - 1 - self.index) as u64;
+            let first = if self.settings.voice == Voice::Adjoint { self.step == due } else { !self.hears_silence() };
+            if first {
+                // There is an error, it was heard just now: collecting cannot fail.
+                self.arrived = self.collect(coefficient).is_ok();
+            }
         }
+    }
+
+    /// True if the error heard, worked out as of now, is zero everywhere.
+    fn hears_silence(&mut self) -> bool {
+        let Some(mut outgoing) = self.outgoing.take() else { return true };
+        let silent = self.source().is_none_or(|source| outgoing.hears_silence(source));
+        self.outgoing = Some(outgoing);
+        silent
     }
 
     /// A prediction of this version was replaced before anybody heard it.
@@ -242,22 +335,32 @@ impl<T: Real> Layer<T> {
         let (Body::Hidden(state), Some(incoming)) = (&mut self.body, &mut self.incoming) else { return };
         let Some(current) = &incoming.current else { return };
         incoming.activation.values_into(values(&current.numbers), values_mut(state));
-        incoming.touch();
-        self.outgoing.as_mut().expect("a hidden layer has weights").moved = true;
-        self.measured = None;
+        self.state_moved();
     }
 
     /// One step down the energy with what has been heard; returns the residual before it.
     pub fn relax(&mut self) -> f64 {
         let residual = self.residual();
         self.step += 1;
-        if let Body::Hidden(state) = &mut self.body {
-            predictive_coding::step(T::of(self.settings.rate), values(&self.drive), values_mut(state));
-            self.incoming.as_mut().expect("a hidden layer hears from below").touch();
-            self.outgoing.as_mut().expect("a hidden layer has weights").moved = true;
-            self.measured = None;
+        if !self.can_move() || self.drive.is_empty() {
+            return residual;
         }
+        let first_arrival = matches!(self.phase, Some(Phase { reading: Reading::FirstArrival(_), .. }));
+        // Eq. 14, 15: one whole step makes the error equal to the feedback.
+        let rate = if first_arrival { T::one() } else { T::of(self.settings.rate) };
+        let clips = self.clips();
+        if let Body::Hidden(state) | Body::Output { state, .. } = &mut self.body {
+            step(rate, values(&self.drive), values_mut(state));
+            if clips {
+                hopfield::clip(values_mut(state));
+            }
+        }
+        self.state_moved();
         residual
+    }
+
+    fn clips(&self) -> bool {
+        self.network.energy() == EnergyKind::Hopfield && hopfield::clips(self.network.activation(self.index))
     }
 
     /// `max |∂E/∂x_l|` given everything heard; zero where there is no state that could move.
@@ -267,7 +370,7 @@ impl<T: Real> Layer<T> {
         }
         let extent = self.measure();
         if !extent.finite && self.bad.is_none() {
-            let numbers = if matches!(self.body, Body::Hidden(_)) {
+            let numbers = if self.can_move() {
                 values(&self.drive)
             } else {
                 self.incoming.as_ref().map_or(&[][..], |incoming| values(&incoming.error))
@@ -290,28 +393,67 @@ impl<T: Real> Layer<T> {
         if !self.refresh_error() {
             return silent;
         }
-        let incoming = self.incoming.as_ref().expect("an error was refreshed");
-        let Body::Hidden(state) = &self.body else {
-            return Extent { largest: 0.0, finite: extent(values(&incoming.error)).finite };
+        if !self.can_move() {
+            // The output of predictive coding, or a clamped one: no state moves, but its error may be bad.
+            let error = self.incoming.as_ref().map_or(&[][..], |incoming| values(&incoming.error));
+            return Extent { largest: 0.0, finite: extent(error).finite };
+        }
+        let mut drive = std::mem::take(&mut self.drive);
+        let known = self.drive_into(&mut drive);
+        self.drive = drive;
+        if known { extent(values(&self.drive)) } else { silent }
+    }
+
+    /// The drive, from everything heard; false if something without which there is none has not been heard.
+    fn drive_into(&mut self, drive: &mut Field<T>) -> bool {
+        let energy = self.network.energy();
+        let source = if energy == EnergyKind::Hopfield { Some(&self.rho) } else { None };
+        let (state, target) = match &self.body {
+            Body::Hidden(state) => (state, None),
+            Body::Output { state, target } => (state, Some(target)),
+            Body::Input(_) => return false,
         };
-        let outgoing = self.outgoing.as_mut().expect("a hidden layer has weights");
-        if self.drive.dim() != state.dim() {
-            self.drive = Array2::zeros(state.dim());
+        let Some(incoming) = &self.incoming else { return false };
+        if drive.dim() != state.dim() {
+            *drive = Array2::zeros(state.dim());
         }
-        if outgoing.refresh_feedback(state) {
-            let feedback = values(&outgoing.feedback);
-            predictive_coding::drive(feedback, values(&incoming.error), values_mut(&mut self.drive));
-        } else {
-            // Nothing has come down yet: the layer is moved by its own error alone.
-            self.drive.zip_mut_with(&incoming.error, |drive, &e| *drive = -e);
+        let heard = match &mut self.outgoing {
+            Some(outgoing) => outgoing.refresh_feedback(source.unwrap_or(state)),
+            None => true,
+        };
+        let feedback = self.outgoing.as_ref().map(|outgoing| values(&outgoing.feedback));
+        if energy == EnergyKind::PredictiveCoding {
+            match feedback.filter(|_| heard) {
+                Some(feedback) => predictive_coding::drive(feedback, values(&incoming.error), values_mut(drive)),
+                // Nothing has come down yet: the layer is moved by its own error alone.
+                None => drive.zip_mut_with(&incoming.error, |drive, &e| *drive = -e),
+            }
+            return true;
         }
-        extent(values(&self.drive))
+        let Some(current) = incoming.current.as_ref().filter(|_| heard) else { return false };
+        let (x, a, out) = (values(state), values(&current.numbers), values_mut(drive));
+        match energy {
+            EnergyKind::Hopfield => hopfield::drive(incoming.activation, x, a, feedback, out),
+            _ => rate::drive(incoming.activation, T::of(self.network.feedback_gain()), x, a, feedback, out),
+        }
+        if let (Some(target), Teaching::Nudged(nudge)) = (target, self.teaching) {
+            self.network.loss().pull(T::of(nudge), state, target, drive);
+        }
+        if hopfield::clips(incoming.activation) && energy == EnergyKind::Hopfield {
+            hopfield::project(values(state), values_mut(drive));
+        }
+        true
     }
 
     fn refresh_error(&mut self) -> bool {
+        let nudge = self.nudge();
+        let energy = self.network.energy();
         let Some(incoming) = &mut self.incoming else { return false };
         let against = match &self.body {
-            Body::Output(target) => Against::Target(target, self.network.loss(), self.nudge),
+            _ if energy == EnergyKind::Hopfield => Against::Own(&self.rho),
+            Body::Output { state, .. } if energy == EnergyKind::Rate => Against::Own(state),
+            Body::Hidden(state) if energy == EnergyKind::Rate => Against::Own(state),
+            Body::Output { target, .. } => Against::Target(target, self.network.loss(), nudge),
             Body::Hidden(state) => Against::State(state),
             Body::Input(data) => Against::State(data),
         };
@@ -322,7 +464,7 @@ impl<T: Real> Layer<T> {
         match &self.body {
             Body::Input(data) => Some(data),
             Body::Hidden(state) => Some(state),
-            Body::Output(_) => None,
+            Body::Output { state, .. } => Some(state).filter(|state| !state.is_empty()),
         }
     }
 

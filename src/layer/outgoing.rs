@@ -114,6 +114,7 @@ impl<T: Real> Outgoing<T> {
         self.heard = None;
         self.moved = true;
         self.stale = true;
+        self.terms = 0;
     }
 
     /// From now on errors come with an echo, so predictions have to be remembered until they are answered.
@@ -213,6 +214,12 @@ impl<T: Real> Outgoing<T> {
         Some(if heard.content == Content::Adjoint { &heard.numbers } else { &self.adjoint })
     }
 
+    /// True if the adjoint, worked out as of now, is zero everywhere.
+    pub(super) fn hears_silence(&mut self, state: &Field<T>) -> bool {
+        self.refresh_adjoint(state);
+        self.adjoint().is_none_or(|adjoint| values(adjoint).iter().all(|d| *d == T::zero()))
+    }
+
     /// Brings `g` up to date with everything heard; false if no error has been heard yet.
     pub(super) fn refresh_feedback(&mut self, state: &Field<T>) -> bool {
         if self.moved && self.echoes {
@@ -267,6 +274,15 @@ impl<T: Real> Outgoing<T> {
         }
         self.terms += 1;
         true
+    }
+
+    /// Counts as collected although nothing was: the estimate stays what it is, or zero.
+    pub(super) fn collect_nothing(&mut self) {
+        if self.terms == 0 {
+            self.collected.weights.fill(T::zero());
+            self.collected.bias.fill(T::zero());
+            self.terms = 1;
+        }
     }
 
     /// The collected estimate of −∂𝓛/∂W, divided by the batch.

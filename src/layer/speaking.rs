@@ -3,20 +3,22 @@
 use super::incoming::Incoming;
 use super::outgoing::Outgoing;
 use super::{Body, Layer};
-use crate::energy::Score;
+use crate::energy::{Activation, EnergyKind, Score, hopfield};
 use crate::math::{Real, sum_of_squares, values};
-use crate::signal::{Report, Repose, Signal, Versions};
+use crate::signal::{Report, Repose, Signal, Teaching, Versions};
 
 impl<T: Real> Layer<T> {
     /// The prediction of the layer above; `None` at the output. Computed anew only if the state moved.
     pub fn speak_prediction(&mut self) -> Option<Signal<T>> {
         let (phase, step) = (self.phase.map_or(0, |phase| phase.number), self.step);
-        let state = match &self.body {
+        let hopfield = self.network.energy() == EnergyKind::Hopfield;
+        let source = match &self.body {
+            _ if hopfield => &self.rho,
             Body::Input(data) => data,
             Body::Hidden(state) => state,
-            Body::Output(_) => return None,
+            Body::Output { .. } => return None,
         };
-        self.outgoing.as_mut().map(|outgoing| outgoing.speak(state, phase, step))
+        self.outgoing.as_mut().map(|outgoing| outgoing.speak(source, phase, step))
     }
 
     /// The error for the layer below; `None` at the input and before anything was heard.
@@ -45,18 +47,13 @@ impl<T: Real> Layer<T> {
     pub fn report(&mut self) -> Report {
         let residual = self.residual();
         let tolerance = T::of(self.phase.map_or(0.0, |phase| phase.tolerance));
-        let unsettled = match &self.body {
-            Body::Hidden(_) => values(&self.drive).iter().filter(|drive| drive.abs() > tolerance).count(),
-            _ => 0,
+        let unsettled = if self.can_move() {
+            values(&self.drive).iter().filter(|drive| drive.abs() > tolerance).count()
+        } else {
+            0
         };
         let score = self.score();
-        let energy = match (&self.body, &self.incoming) {
-            (Body::Hidden(_), Some(incoming)) => {
-                0.5 * sum_of_squares(values(&incoming.error)) / incoming.precision.wide()
-            }
-            (Body::Output(_), _) => self.nudge.wide() * score.map_or(0.0, |score| score.loss),
-            _ => 0.0,
-        };
+        let energy = self.energy(score);
         let version = |signal: Option<&Signal<T>>| signal.map_or(0, |signal| signal.stamp.version);
         let (incoming, outgoing) = (self.incoming.as_ref(), self.outgoing.as_ref());
         Report {
@@ -81,9 +78,33 @@ impl<T: Real> Layer<T> {
         }
     }
 
-    /// At the output: loss and accuracy of what was last predicted, against the target.
+    /// This layer's share of the energy, summed over the batch.
+    fn energy(&self, score: Option<Score>) -> f64 {
+        let Some(incoming) = &self.incoming else { return 0.0 };
+        let supervised = self.nudge().wide() * score.map_or(0.0, |score| score.loss);
+        match (self.network.energy(), &self.body, &incoming.current) {
+            (EnergyKind::PredictiveCoding, Body::Hidden(_), _) => {
+                0.5 * sum_of_squares(values(&incoming.error)) / incoming.precision.wide()
+            }
+            (EnergyKind::PredictiveCoding, ..) => supervised,
+            (EnergyKind::Hopfield, Body::Hidden(state) | Body::Output { state, .. }, Some(current)) => {
+                let internal = hopfield::energy(incoming.activation, values(state), values(&current.numbers));
+                // A clamped output has no loss to fall: its state is the target.
+                let clamped = self.teaching == Teaching::Clamped;
+                let supervised = if clamped || !matches!(self.body, Body::Output { .. }) { 0.0 } else { supervised };
+                supervised + internal
+            }
+            (EnergyKind::Rate, ..) if self.can_move() => 0.5 * sum_of_squares(values(&self.drive)),
+            _ => 0.0,
+        }
+    }
+
+    /// At the output: loss and accuracy of what was last predicted, or of its state, against the target.
     fn score(&self) -> Option<Score> {
-        let (Body::Output(target), Some(incoming)) = (&self.body, &self.incoming) else { return None };
+        let (Body::Output { target, state }, Some(incoming)) = (&self.body, &self.incoming) else { return None };
+        if self.network.energy().has_output_state() {
+            return Some(self.network.loss().score(Activation::Identity, state, target));
+        }
         let current = incoming.current.as_ref()?;
         Some(self.network.loss().score(incoming.activation, &current.numbers, target))
     }

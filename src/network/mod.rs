@@ -27,6 +27,7 @@ pub struct NetworkSpec {
     loss: Loss,
     energy: EnergyKind,
     precision: Vec<f64>,
+    feedback_gain: f64,
 }
 
 /// Why a network can't be made, in a sentence that names the part.
@@ -50,6 +51,7 @@ impl NetworkSpec {
             loss,
             energy: EnergyKind::PredictiveCoding,
             precision: vec![1.0; widths.len() - 1],
+            feedback_gain: 1.0,
         })
     }
 
@@ -73,6 +75,38 @@ impl NetworkSpec {
         }
         self.output = output;
         Ok(self)
+    }
+
+    /// The same network with another internal energy.
+    pub fn with_energy(mut self, energy: EnergyKind) -> Result<Self, NetworkError> {
+        let rho = self.activation;
+        let bounded = matches!(rho, Activation::HardSigmoid | Activation::Sigmoid | Activation::Tanh);
+        if energy == EnergyKind::Hopfield && !bounded {
+            let what = "the Hopfield energy has a minimum for bounded activations only: hard-sigmoid, sigmoid or tanh";
+            return Err(NetworkError(what.into()));
+        }
+        if energy.has_output_state() && self.precision.iter().any(|&precision| precision != 1.0) {
+            return Err(NetworkError("precisions belong to predictive coding; other energies have none".into()));
+        }
+        if energy.has_output_state() {
+            self.output = self.activation;
+        }
+        self.energy = energy;
+        Ok(self)
+    }
+
+    /// The same rate network with feedback γ in (0, 1].
+    pub fn with_feedback_gain(mut self, gamma: f64) -> Result<Self, NetworkError> {
+        if !(gamma > 0.0 && gamma <= 1.0) {
+            return Err(NetworkError(format!("the feedback γ = {gamma} is outside of (0, 1]")));
+        }
+        self.feedback_gain = gamma;
+        Ok(self)
+    }
+
+    /// γ of a rate network.
+    pub fn feedback_gain(&self) -> f64 {
+        self.feedback_gain
     }
 
     /// L: the index of the output layer, and the number of weight matrices.

@@ -9,7 +9,7 @@ use asynapse::math::random::{Purpose, Stream};
 use asynapse::math::{Field, Real};
 use asynapse::network::{Init, NetworkSpec, Weights};
 use asynapse::reference::Synchronous;
-use asynapse::rule::Plan;
+use asynapse::rule::{FreePhase, Nudging, Plan, RuleName};
 use asynapse::settling::{Limits, PhaseRecord};
 use asynapse::signal::{Extract, Message, Wanted};
 use ndarray::Array2;
@@ -53,10 +53,10 @@ pub(crate) fn reference_step<T: Real>(
 ) -> Vec<PhaseRecord> {
     reference.present(data, target);
     let mut records = Vec::new();
-    for phase in &plan.phases {
-        records.push(reference.run_phase(phase.motion, limits));
+    for (index, phase) in plan.phases.iter().enumerate() {
+        records.push(reference.run_phase(phase, limits));
         if phase.coefficient != 0.0 {
-            reference.collect(phase.coefficient);
+            reference.collect(plan, index);
         }
     }
     records
@@ -71,10 +71,10 @@ pub(crate) fn engine_step<T: Real>(
 ) -> Vec<PhaseRecord> {
     engine.present(data, target).expect("present");
     let mut records = Vec::new();
-    for phase in &plan.phases {
-        records.push(engine.run_phase(phase.motion, limits).expect("phase"));
+    for (index, phase) in plan.phases.iter().enumerate() {
+        records.push(engine.run_phase(phase, limits).expect("phase"));
         if phase.coefficient != 0.0 {
-            engine.collect(phase.coefficient).expect("collect");
+            engine.collect(plan, index).expect("collect");
         }
     }
     records
@@ -103,4 +103,9 @@ pub(crate) fn distance<T: Real>(a: &Weights<T>, b: &Weights<T>, sign: f64) -> f6
 
 pub(crate) fn norm<T: Real>(a: &Weights<T>) -> f64 {
     a.iter().flat_map(|p| p.numbers()).map(|n| n.wide().powi(2)).sum::<f64>().sqrt()
+}
+
+/// A one-sided plan.
+pub(crate) fn plan(rule: RuleName, network: &NetworkSpec, nudge: f64, free: FreePhase) -> Plan {
+    Plan::named(rule, network, nudge, Nudging::OneSided, free).expect("a plan").expect("phases")
 }

@@ -4,7 +4,7 @@ use asynapse::energy::{Activation, Loss};
 use asynapse::engine::{Engine, Schedule};
 use asynapse::network::NetworkSpec;
 use asynapse::reference::Synchronous;
-use asynapse::rule::{FreePhase, Plan, RuleName};
+use asynapse::rule::{FreePhase, RuleName};
 use asynapse::settling::{Limits, StopReason};
 use asynapse::signal::Message;
 
@@ -16,7 +16,7 @@ const TOLERANCE: f64 = 1e-7;
 
 /// Largest distance of any state from the reference's, settled a thousand times more finely.
 fn distance_to_reference(network: &NetworkSpec, seed: u64, threads: usize, message: Message) -> f64 {
-    let plan = Plan::named(RuleName::PcNudge, network, 0.1, FreePhase::Relax).expect("a plan");
+    let plan = crate::common::plan(RuleName::PcNudge, network, 0.1, FreePhase::Relax);
     let sample = batch::<f64>(network, 4, seed);
     let mut reference = Synchronous::new(network, weights(network, seed), RATE, adam());
     reference_step(&mut reference, &plan, Limits::tolerance(TOLERANCE * 1e-3, 100_000), &sample);
@@ -72,7 +72,7 @@ fn every_message_reaches_the_same_equilibrium() {
 #[test]
 fn a_budget_is_kept_and_named() {
     let network = spec(&[6, 8, 7, 4], Activation::Relu, Loss::CrossEntropy);
-    let plan = Plan::named(RuleName::PcNudge, &network, 0.1, FreePhase::Forward).expect("a plan");
+    let plan = crate::common::plan(RuleName::PcNudge, &network, 0.1, FreePhase::Forward);
     for threads in [1, 2] {
         let chosen = settings(Schedule::FreeRunning, threads, Message::ErrorEcho);
         let mut engine = Engine::<f32>::new(&network, weights(&network, 1), chosen).expect("engine");
@@ -95,7 +95,7 @@ fn chattering_ends_as_a_plateau_and_smooth_networks_settle() {
     for (activation, expected) in [(Activation::Relu, StopReason::Plateau), (Activation::Softplus, StopReason::Settled)]
     {
         let network = spec(&[6, 24, 24, 4], activation, Loss::CrossEntropy);
-        let plan = Plan::named(RuleName::PcClamped, &network, 1.0, FreePhase::Forward).expect("a plan");
+        let plan = crate::common::plan(RuleName::PcClamped, &network, 1.0, FreePhase::Forward);
         let limits = Limits { steps_max: 500_000, tolerance: 1e-9, check_every: 10, plateau: 1e-9 };
         let sample = batch::<f64>(&network, 16, 3);
         let mut reference = Synchronous::new(&network, weights(&network, 3), RATE, adam());

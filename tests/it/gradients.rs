@@ -4,7 +4,7 @@ use asynapse::energy::{Activation, Loss};
 use asynapse::math::Field;
 use asynapse::network::{NetworkSpec, Weights};
 use asynapse::reference::{Synchronous, backprop};
-use asynapse::rule::{FreePhase, Plan, RuleName};
+use asynapse::rule::{FreePhase, RuleName};
 use asynapse::settling::{Limits, StopReason};
 
 use crate::common::{RATE, adam, batch, distance, norm, reference_step, spec, weights};
@@ -59,7 +59,7 @@ fn error_at(network: &NetworkSpec, seed: u64, nudge: f64, free: FreePhase) -> f6
     let sample = batch::<f64>(network, 8, seed);
     let exact = backprop::gradient(network, &w, &sample.0, &sample.1).parameters;
     let mut reference = Synchronous::new(network, w, RATE, adam());
-    let plan = Plan::named(RuleName::PcNudge, network, nudge, free).expect("a plan");
+    let plan = crate::common::plan(RuleName::PcNudge, network, nudge, free);
     let records = reference_step(&mut reference, &plan, Limits::tolerance(2e-14, 40_000), &sample);
     assert!(records.iter().all(|r| matches!(r.reason, StopReason::Settled | StopReason::Wave)), "{records:?}");
     distance(&reference.estimate(), &exact, -1.0) / norm(&exact)
@@ -89,9 +89,9 @@ fn the_free_phase_relaxed_from_zero_is_the_forward_pass() {
     assert!((by_wave - relaxed).abs() < 1e-8 * by_wave.max(1e-3), "{by_wave} {relaxed}");
     let sample = batch::<f64>(&network, 8, 5);
     let mut reference = Synchronous::new(&network, weights(&network, 5), RATE, adam());
-    let plan = Plan::named(RuleName::PcNudge, &network, 0.01, FreePhase::Relax).expect("a plan");
+    let plan = crate::common::plan(RuleName::PcNudge, &network, 0.01, FreePhase::Relax);
     reference.present(&sample.0, &sample.1);
-    reference.run_phase(plan.phases[0].motion, Limits::tolerance(1e-12, 40_000));
+    reference.run_phase(&plan.phases[0], Limits::tolerance(1e-12, 40_000));
     let currents = backprop::forward(&network, &weights(&network, 5), &sample.0);
     for (state, current) in reference.states()[1..].iter().zip(&currents[..2]) {
         assert!(state.iter().zip(current).all(|(x, a)| (x - a.tanh()).abs() < 1e-10));
@@ -107,7 +107,7 @@ fn clamping_with_a_small_output_precision_is_a_small_nudge() {
     let sample = batch::<f64>(&network, 4, 8);
     let exact = backprop::gradient(&network, &w, &sample.0, &sample.1).parameters;
     let mut reference = Synchronous::new(&network, w, RATE, adam());
-    let plan = Plan::named(RuleName::PcClamped, &network, 0.5, FreePhase::Forward).expect("a plan");
+    let plan = crate::common::plan(RuleName::PcClamped, &network, 0.5, FreePhase::Forward);
     reference_step(&mut reference, &plan, Limits::tolerance(1e-15, 10_000), &sample);
     assert!(distance(&reference.estimate(), &exact, -1.0) / norm(&exact) < 2e-3);
 }

@@ -45,7 +45,7 @@ fn agree_bit_for_bit<T: Real>(case: &Case) {
 }
 
 fn nudge(network: &NetworkSpec, free: FreePhase) -> Plan {
-    Plan::named(RuleName::PcNudge, network, 0.05, free).expect("a plan")
+    crate::common::plan(RuleName::PcNudge, network, 0.05, free)
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn every_activation_loss_rule_and_number_type_agrees() {
                 if loss == Loss::SquaredError {
                     network = network.with_output(Activation::Tanh).expect("an output activation");
                 }
-                let plan = Plan::named(rule, &network, 0.1, FreePhase::Relax).expect("a plan");
+                let plan = crate::common::plan(rule, &network, 0.1, FreePhase::Relax);
                 let limits = Limits { steps_max: 60, tolerance: 1e-4, check_every: 7, plateau: 1e-9 };
                 let case = Case { plan, network, limits, batches: vec![5, 1, 16, 33], steps: 8, threads: 2, seed };
                 agree_bit_for_bit::<f32>(&case);
@@ -91,7 +91,7 @@ fn the_smallest_network_agrees() {
 #[test]
 fn a_rate_beyond_the_border_is_called_diverged_by_both_and_never_settled() {
     let network = spec(&[6, 8, 8, 3], Activation::Identity, Loss::SquaredError);
-    let plan = Plan::named(RuleName::PcClamped, &network, 1.0, FreePhase::Forward).expect("a plan");
+    let plan = crate::common::plan(RuleName::PcClamped, &network, 1.0, FreePhase::Forward);
     let sample = batch::<f64>(&network, 4, 9);
     for (rate, expected) in [(0.1, StopReason::Settled), (5.0, StopReason::Diverged)] {
         let limits = Limits { steps_max: 20_000, tolerance: 1e-9, check_every: 10, plateau: 0.0 };

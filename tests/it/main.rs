@@ -2,6 +2,7 @@
 
 mod common;
 mod data;
+mod family;
 mod free_running;
 mod gradients;
 mod kernel;

@@ -94,7 +94,8 @@ const THREE: &[Glyph] = &[
     // A flat top with a sharp turn.
     glyph!([22 6, 50 5, 76 5 corner, 44 42 corner, 70 52, 76 76, 52 97, 22 90]),
     // A small loop in the middle.
-    glyph!([18 22, 34 4, 62 6, 70 24, 56 46, 36 56, 28 46, 44 40, 70 54, 80 76, 62 96, 34 98, 18 80]),
+    glyph!([18 22, 34 4, 62 6, 70 24, 56 46, 36 56, 28 46, 44 40, 70 54, 80 76, 62 96, 34 98,
+            18 80]),
     // Two shallow bowls without a point.
     glyph!([26 8, 54 4, 72 20, 62 38, 48 47, 66 56, 76 74, 58 94, 24 96]),
 ];

@@ -133,10 +133,10 @@ fn calm_image(glyph: glyphs::Glyph) -> [u8; PIXELS] {
 fn ink_apart(left: &[u8; PIXELS], right: &[u8; PIXELS]) -> f32 {
     let at_shift = |shift: usize| {
         let (mut apart, mut together) = (0.0, 0.0);
-        for place in 0..PIXELS {
+        for (place, &pixel) in left.iter().enumerate() {
             // Digits keep clear of the rim, so wrapping around it does no harm.
             let other = (place + PIXELS + shift / 5 * SIDE + shift % 5 - 2 * SIDE - 2) % PIXELS;
-            let (ink, other_ink) = (f32::from(left[place]), f32::from(right[other]));
+            let (ink, other_ink) = (f32::from(pixel), f32::from(right[other]));
             apart += (ink - other_ink).abs();
             together += ink.max(other_ink);
         }

@@ -33,8 +33,8 @@ const LENGTH: (f32, f32) = (16.0, 19.5);
 
 /// How far the digit sits from the centre at most, in pixels.
 ///
-/// This is what makes the digits hard for a network without a hidden layer: half a pixel more
-/// costs such a network about four percent of its hits and a network with one almost nothing.
+/// This is what makes the digits hard for a network without a hidden layer: going from 2.0 to
+/// 2.4 pixels costs such a network five percent of its hits and a network with one hardly any.
 const OFFSET: f32 = 2.4;
 
 /// Bends the path smoothly: every dot moves with the knots of a coarse lattice around it.

@@ -4,7 +4,8 @@ use super::trainer::Trainer;
 use super::{Evaluation, Observer, TrainError};
 use crate::data::dataset::{Dataset, Splits};
 use crate::energy::Score;
-use crate::experiment::machine::{Closeness, StepRecord};
+use crate::experiment::assemble;
+use crate::experiment::machine::{Closeness, Procedure, StepRecord};
 use crate::math::Real;
 use crate::run::table::{LayerRow, MetricsRow};
 
@@ -105,10 +106,11 @@ impl<T: Real> Trainer<'_, T> {
     fn evaluate(&mut self, set: fn(&Splits) -> &Dataset) -> Result<Evaluation, TrainError> {
         let count = set(&self.splits).len();
         let samples: Vec<usize> = (0..count).collect();
+        let procedure = Procedure { plan: self.plan.as_ref(), limits: assemble::limits(self.config) };
         let mut total = Score::default();
         for samples in samples.chunks(EVALUATION_BATCH) {
             let (data, target) = set(&self.splits).batch::<T>(samples);
-            let score = self.machine.evaluate(&data, &target, &self.network);
+            let score = self.machine.evaluate((&data, &target), &self.network, procedure);
             let score = score.map_err(|source| self.failed(source))?;
             total.loss += score.loss;
             total.correct += score.correct;

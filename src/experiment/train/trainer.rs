@@ -47,7 +47,7 @@ impl<'a, T: Real> Trainer<'a, T> {
         beginning: Beginning,
         observer: &mut dyn Observer,
     ) -> Result<Self, TrainError> {
-        let plan = assemble::plan(config, &network);
+        let plan = assemble::plan(config, &network)?;
         let start = Position { step: 0, epoch: 0, batch: 0, wall_s: 0.0 };
         let engine_failed = |source| TrainError::Step { step: 0, checkpoint: None, source };
         let (run, snapshot, position, checkpoint, metrics, layers) = match &beginning {

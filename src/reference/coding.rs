@@ -1,0 +1,291 @@
+//! Predictive coding with a global clock: whole matrices, one loop (Algorithm 1).
+//!
+//! ```text
+//! at every step, for all layers at once (Jacobi order):
+//!   a_l = W_l x_{l−1} + b_l           l = 1 … L
+//!   ε_l = x_l − f(a_l),  e_l = Π_l ε_l,  d_l = e_l ⊙ f'(a_l)           l < L
+//!   e_L = λ (T − p(a_L)),  d_L = e_L ⊙ p'(a_L)
+//!   x_l ← x_l + η_x (W_{l+1}ᵀ d_{l+1} − e_l)                            l < L
+//! at the end, for every phase that is read:  h_l += c_k d_l x_{l−1}ᵀ;  then one optimiser step with −h_l / B
+//! ```
+//!
+//! Differs from Algorithm 1: the sign of its update and the place of λ (see `energy::loss`).
+
+use ndarray::Array2;
+
+use super::backprop::current;
+use super::contrast::Contrast;
+use crate::energy::Score;
+use crate::math::kernel::{Left, Shape, Start};
+use crate::math::{Field, Real, extent, sum_of_squares, values, values_mut};
+use crate::network::{NetworkSpec, Weights};
+use crate::rule::{Plan, PlannedPhase};
+use crate::settling::{Limits, Look, PhaseRecord, StopReason, Stopper};
+use crate::signal::{BadNumber, Motion, Origin, Reading, Report, Repose, Teaching, Versions};
+
+/// The states of a predictive-coding network.
+#[derive(Debug)]
+pub(super) struct Coding<T> {
+    network: NetworkSpec,
+    rate: T,
+    /// `x_0 … x_{L−1}`.
+    x: Vec<Field<T>>,
+    target: Field<T>,
+    /// `a_1 … a_L`, at index l − 1; likewise below.
+    a: Vec<Field<T>>,
+    e: Vec<Field<T>>,
+    d: Vec<Field<T>>,
+    /// `g_l − e_l` of the hidden layers, at index l.
+    drive: Vec<Field<T>>,
+    remembered: Option<Vec<Field<T>>>,
+}
+
+impl<T: Real> Coding<T> {
+    /// A network without a batch.
+    pub(super) fn new(network: &NetworkSpec, rate: f64) -> Self {
+        let none = Vec::new;
+        let (network, rate, target) = (network.clone(), T::of(rate), Array2::zeros((0, 0)));
+        Self { network, rate, x: none(), target, a: none(), e: none(), d: none(), drive: none(), remembered: None }
+    }
+
+    /// `x_0 … x_{L−1}`, then the current `a_L`.
+    pub(super) fn states(&self) -> Vec<Field<T>> {
+        self.x.iter().chain(self.a.last()).cloned().collect()
+    }
+
+    /// A new batch.
+    pub(super) fn present(&mut self, data: &Field<T>, target: &Field<T>, weights: &Weights<T>) {
+        let widths = self.network.widths();
+        let batch = data.ncols();
+        assert_eq!(data.nrows(), widths[0], "data have one row per input");
+        assert_eq!(target.dim(), (widths[self.network.depth()], batch), "targets have one row per output");
+        let fields = |widths: &[usize]| widths.iter().map(|&n| Array2::zeros((n, batch))).collect::<Vec<Field<T>>>();
+        if self.x.first().is_none_or(|x| x.ncols() != batch) {
+            self.x = fields(&widths[..widths.len() - 1]);
+            (self.a, self.e, self.d) = (fields(&widths[1..]), fields(&widths[1..]), fields(&widths[1..]));
+            self.drive = fields(&widths[..widths.len() - 1]);
+        }
+        self.x[0].assign(data);
+        self.target.clone_from(target);
+        self.a[0] = current(&weights[0], &self.x[0]);
+    }
+
+    /// Runs one phase to its end. A phase that is read at the first arrival is read here, into `contrast`.
+    pub(super) fn run_phase(
+        &mut self,
+        planned: &PlannedPhase,
+        limits: Limits,
+        weights: &Weights<T>,
+        contrast: &mut Contrast<T>,
+    ) -> PhaseRecord {
+        let record = match (planned.motion, planned.reading) {
+            (Motion::Forward, _) => {
+                // At the free equilibrium every error is zero (Eq. 20); only the output has something to report.
+                self.forward(weights);
+                let mut bad = vec![None; self.network.depth() + 1];
+                self.errors(T::zero());
+                self.drives(weights);
+                self.find_bad(0, &mut bad);
+                let reason = if bad.iter().any(Option::is_some) { StopReason::Diverged } else { StopReason::Wave };
+                PhaseRecord { reason, reports: self.reports(0, 0.0, limits.tolerance, &bad) }
+            }
+            (Motion::Relax { teaching, from }, reading) => {
+                match (from, &self.remembered) {
+                    (Origin::Zero, _) => self.x[1..].iter_mut().for_each(|x| x.fill(T::zero())),
+                    (Origin::Remembered, Some(remembered)) => self.x.clone_from(remembered),
+                    _ => {}
+                }
+                let nudge = match teaching {
+                    Teaching::Free => 0.0,
+                    Teaching::Nudged(nudge) => nudge,
+                    Teaching::Clamped => self.network.precision(self.network.depth()),
+                };
+                match reading {
+                    Reading::AtEnd => self.relax(nudge, limits, weights),
+                    Reading::FirstArrival(coefficient) => self.first_step(nudge, coefficient, weights, contrast),
+                }
+            }
+        };
+        if planned.remember {
+            self.remembered = Some(self.x.clone());
+        }
+        record
+    }
+
+    fn forward(&mut self, weights: &Weights<T>) {
+        for (l, parameters) in weights.iter().enumerate().skip(1) {
+            let f = self.network.activation(l);
+            f.values_into(values(&self.a[l - 1]), values_mut(&mut self.x[l]));
+            self.a[l] = current(parameters, &self.x[l]);
+        }
+    }
+
+    /// Steps with η_x = 1 in which the error walks down one layer at a time; each layer's product is read as it passes.
+    fn first_step(
+        &mut self,
+        nudge: f64,
+        coefficient: f64,
+        weights: &Weights<T>,
+        contrast: &mut Contrast<T>,
+    ) -> PhaseRecord {
+        let depth = self.network.depth();
+        let mut bad = vec![None; depth + 1];
+        for l in (1..=depth).rev() {
+            self.predict(weights);
+            self.errors(T::of(nudge));
+            self.drives(weights);
+            self.find_bad((depth - l) as u64, &mut bad);
+            contrast.add(l, coefficient, &self.d[l - 1], &self.x[l - 1]);
+            if l > 1 {
+                (1..depth).for_each(|l| descend(T::one(), &self.drive[l], &mut self.x[l]));
+            }
+        }
+        let reason = if bad.iter().any(Option::is_some) { StopReason::Diverged } else { StopReason::StepBudget };
+        PhaseRecord { reason, reports: self.reports((depth - 1) as u64, nudge, 0.0, &bad) }
+    }
+
+    fn relax(&mut self, nudge: f64, limits: Limits, weights: &Weights<T>) -> PhaseRecord {
+        let mut stopper = Stopper::new(limits);
+        let mut bad = vec![None; self.network.depth() + 1];
+        let (mut step, mut look_at) = (0, 0);
+        loop {
+            self.predict(weights);
+            self.errors(T::of(nudge));
+            self.drives(weights);
+            self.find_bad(step, &mut bad);
+            if step == look_at {
+                let reports = self.reports(step, nudge, limits.tolerance, &bad);
+                let record = PhaseRecord { reason: StopReason::StepBudget, reports };
+                let finite = bad.iter().all(Option::is_none);
+                let look = Look { step, residual: record.residual(), energy: record.energy(), finite };
+                if let Some(reason) = stopper.look(look) {
+                    return PhaseRecord { reason, ..record };
+                }
+                look_at = stopper.next_look(step).expect("a used budget ends the phase");
+            }
+            for l in 1..self.network.depth() {
+                descend(self.rate, &self.drive[l], &mut self.x[l]);
+            }
+            step += 1;
+        }
+    }
+
+    /// `a_l = W_l x_{l−1} + b_l` above the first layer, whose current does not change while the data are clamped.
+    fn predict(&mut self, weights: &Weights<T>) {
+        for l in 2..=self.network.depth() {
+            let (to, from) = weights[l - 1].weights.dim();
+            let batch = self.target.ncols();
+            let (weights, bias) = (values(&weights[l - 1].weights), &weights[l - 1].bias);
+            let (x, a) = (values(&self.x[l - 1]), values_mut(&mut self.a[l - 1]));
+            if batch == 1 {
+                T::current_of_one(weights, bias, x, a);
+            } else {
+                let shape = Shape { rows: to, inner: from, cols: batch };
+                T::product(shape, Left::Rows(weights), x, Start::Bias(bias), a);
+            }
+        }
+    }
+
+    fn errors(&mut self, nudge: T) {
+        let depth = self.network.depth();
+        for l in 1..depth {
+            let (f, precision) = (self.network.activation(l), T::of(self.network.precision(l)));
+            f.values_and_slopes_into(
+                values(&self.a[l - 1]),
+                values_mut(&mut self.e[l - 1]),
+                values_mut(&mut self.d[l - 1]),
+            );
+            self.e[l - 1].zip_mut_with(&self.x[l], |e, &x| *e = precision * (x - *e));
+            self.d[l - 1].zip_mut_with(&self.e[l - 1], |d, &e| *d = e * *d);
+        }
+        let (loss, output, top) = (self.network.loss(), self.network.activation(depth), depth - 1);
+        loss.outputs_into(output, &self.a[top], &mut self.e[top]);
+        self.e[top].zip_mut_with(&self.target, |p, &t| *p = nudge * (t - *p));
+        let (e, d) = (&self.e[top], &mut self.d[top]);
+        ndarray::Zip::from(d).and(e).and(&self.a[top]).for_each(|d, &e, &a| *d = e * loss.slope(output, a));
+    }
+
+    /// `W_{l+1}ᵀ d_{l+1} − e_l`.
+    fn drives(&mut self, weights: &Weights<T>) {
+        for l in 1..self.network.depth() {
+            let (to, from) = weights[l].weights.dim();
+            let batch = self.target.ncols();
+            let (weights, d) = (values(&weights[l].weights), values(&self.d[l]));
+            let shape = Shape { rows: from, inner: to, cols: batch };
+            T::product(shape, Left::Columns(weights), d, Start::Zero, values_mut(&mut self.drive[l]));
+            self.drive[l].zip_mut_with(&self.e[l - 1], |g, &e| *g = *g - e);
+        }
+    }
+
+    fn find_bad(&self, step: u64, bad: &mut [Option<BadNumber>]) {
+        let depth = self.network.depth();
+        for (l, slot) in bad.iter_mut().enumerate().skip(1).filter(|(_, slot)| slot.is_none()) {
+            let numbers = values(if l < depth { &self.drive[l] } else { &self.e[l - 1] });
+            if !extent(numbers).finite {
+                let at = numbers.iter().position(|number| !number.is_finite());
+                *slot = at.map(|at| BadNumber { step, unit: at / self.target.ncols() });
+            }
+        }
+    }
+
+    fn reports(&self, step: u64, nudge: f64, tolerance: f64, bad: &[Option<BadNumber>]) -> Vec<Report> {
+        let depth = self.network.depth();
+        let tolerance = T::of(tolerance);
+        (0..=depth)
+            .map(|l| {
+                let mut report = Report { layer: l, step, bad: bad[l], ..blank() };
+                if l == depth {
+                    let score = self.score();
+                    report.score = Some(score);
+                    report.energy = T::of(nudge).wide() * score.loss;
+                } else if l > 0 {
+                    report.residual = extent(values(&self.drive[l])).largest;
+                    report.unsettled = self.drive[l].iter().filter(|drive| drive.abs() > tolerance).count();
+                    report.energy = 0.5 * sum_of_squares(values(&self.e[l - 1])) / self.network.precision(l);
+                }
+                report
+            })
+            .collect()
+    }
+
+    fn score(&self) -> Score {
+        let depth = self.network.depth();
+        self.network.loss().score(self.network.activation(depth), &self.a[depth - 1], &self.target)
+    }
+
+    /// Adds the Hebbian products of phase `index` of a plan to the contrast.
+    pub(super) fn collect(&self, plan: &Plan, index: usize, contrast: &mut Contrast<T>) {
+        let depth = self.network.depth();
+        for l in 1..=depth {
+            contrast.add(l, plan.coefficient(index, l, depth), &self.d[l - 1], &self.x[l - 1]);
+        }
+    }
+}
+
+/// `x ← x + η·drive`, magnitudes below the flush limit to zero.
+fn descend<T: Real>(rate: T, drive: &Field<T>, state: &mut Field<T>) {
+    let (drive, state) = (values(drive), values_mut(state));
+    pulp::Arch::new().dispatch(|| {
+        for (x, &drive) in state.iter_mut().zip(drive) {
+            let moved = *x + rate * drive;
+            *x = if moved.abs() < T::FLUSH { T::zero() } else { moved };
+        }
+    });
+}
+
+pub(super) fn blank() -> Report {
+    Report {
+        layer: 0,
+        phase: 0,
+        step: 0,
+        residual: 0.0,
+        unsettled: 0,
+        energy: 0.0,
+        score: None,
+        bad: None,
+        spoken: Versions::default(),
+        heard: Versions::default(),
+        repose: Repose::Exhausted,
+        staleness: 0,
+    }
+}

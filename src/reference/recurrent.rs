@@ -1,0 +1,210 @@
+//! Hopfield and rate networks with a global clock: whole matrices, one loop.
+//!
+//! ```text
+//! at every step, for all layers at once (Jacobi order), with s_l = ρ(x_l) (Hopfield) or x_l (rate):
+//!   a_l = W_l s_{l−1} + b_l,   g_l = W_{l+1}ᵀ s_{l+1}   (g_L = 0)
+//!   Hopfield   drive_l = ρ'(x_l) ⊙ (a_l + g_l) − x_l           rate   drive_l = f(a_l + γ g_l) − x_l
+//!   output     drive_L += −β ∂𝓛/∂x_L  when nudged;             x_L = T  when clamped
+//!   x_l ← x_l + η_x drive_l          l = 1 … L                  (clipped to [0, 1] with hard-sigmoid)
+//! for every phase that is read:  h_l += c_k γ^{l−L} s_l s_{l−1}ᵀ
+//! ```
+
+use ndarray::Array2;
+
+use super::backprop::current;
+use super::coding::blank;
+use super::contrast::Contrast;
+use crate::energy::{Activation, EnergyKind, hopfield, rate, step};
+use crate::math::kernel::{Left, Shape, Start};
+use crate::math::{Field, Real, extent, sum_of_squares, values, values_mut};
+use crate::network::{NetworkSpec, Weights};
+use crate::rule::{Plan, PlannedPhase};
+use crate::settling::{Limits, Look, PhaseRecord, StopReason, Stopper};
+use crate::signal::{BadNumber, Motion, Origin, Report, Teaching};
+
+/// The states of a network whose output has a state of its own.
+#[derive(Debug)]
+pub(super) struct Recurrent<T> {
+    network: NetworkSpec,
+    rate: T,
+    /// `x_0 … x_L`.
+    x: Vec<Field<T>>,
+    /// `s_0 … s_L`.
+    s: Vec<Field<T>>,
+    /// `a_l` at index l; index 0 is not used. Likewise `drive`.
+    a: Vec<Field<T>>,
+    drive: Vec<Field<T>>,
+    target: Field<T>,
+    remembered: Option<Vec<Field<T>>>,
+}
+
+impl<T: Real> Recurrent<T> {
+    /// A network without a batch.
+    pub(super) fn new(network: &NetworkSpec, rate: f64) -> Self {
+        assert!(network.energy().has_output_state(), "predictive coding is `Synchronous`");
+        let none = Vec::new;
+        let (network, rate, target) = (network.clone(), T::of(rate), Array2::zeros((0, 0)));
+        Self { network, rate, x: none(), s: none(), a: none(), drive: none(), target, remembered: None }
+    }
+
+    /// `x_0 … x_L`.
+    pub(super) fn states(&self) -> Vec<Field<T>> {
+        self.x.clone()
+    }
+
+    /// A new batch; states stay where they are if its size does.
+    pub(super) fn present(&mut self, data: &Field<T>, target: &Field<T>) {
+        let batch = data.ncols();
+        if self.x.first().is_none_or(|x| x.ncols() != batch) {
+            let fields = || self.network.widths().iter().map(|&n| Array2::zeros((n, batch))).collect::<Vec<Field<T>>>();
+            (self.x, self.s, self.a, self.drive) = (fields(), fields(), fields(), fields());
+        }
+        self.x[0].assign(data);
+        self.target.clone_from(target);
+    }
+
+    /// Runs one phase to its end.
+    pub(super) fn run_phase(&mut self, planned: &PlannedPhase, limits: Limits, weights: &Weights<T>) -> PhaseRecord {
+        let Motion::Relax { teaching, from } = planned.motion else {
+            unreachable!("plans of networks whose output has a state relax in every phase");
+        };
+        self.begin(teaching, from);
+        let record = self.relax(teaching, limits, weights);
+        if planned.remember {
+            self.remembered = Some(self.x.clone());
+        }
+        record
+    }
+
+    fn begin(&mut self, teaching: Teaching, from: Origin) {
+        let depth = self.network.depth();
+        for l in 1..=depth {
+            match (from, &self.remembered) {
+                (Origin::Zero, _) => self.x[l].fill(T::zero()),
+                (Origin::Remembered, Some(remembered)) => self.x[l].assign(&remembered[l]),
+                _ => {}
+            }
+        }
+        if teaching == Teaching::Clamped {
+            self.x[depth].assign(&self.target);
+        }
+        self.sources();
+    }
+
+    fn sources(&mut self) {
+        for (l, (x, s)) in self.x.iter().zip(&mut self.s).enumerate() {
+            match self.network.energy() {
+                EnergyKind::Hopfield => self.network.activation(l).values_into(values(x), values_mut(s)),
+                _ => s.assign(x),
+            }
+        }
+    }
+
+    fn relax(&mut self, teaching: Teaching, limits: Limits, weights: &Weights<T>) -> PhaseRecord {
+        let depth = self.network.depth();
+        let top = if teaching == Teaching::Clamped { depth - 1 } else { depth };
+        let mut stopper = Stopper::new(limits);
+        let mut bad: Vec<Option<BadNumber>> = vec![None; depth + 1];
+        let (mut step_now, mut look_at) = (0, 0);
+        loop {
+            for l in 1..=depth {
+                self.a[l] = current(&weights[l - 1], &self.s[l - 1]);
+            }
+            (1..=top).for_each(|l| self.drive_of(l, teaching, weights));
+            for (l, bad) in bad.iter_mut().enumerate().take(top + 1).skip(1) {
+                if bad.is_none() && !extent(values(&self.drive[l])).finite {
+                    let at = self.drive[l].iter().position(|drive| !drive.is_finite());
+                    *bad = at.map(|at| BadNumber { step: step_now, unit: at / self.target.ncols() });
+                }
+            }
+            if step_now == look_at {
+                let reports = self.reports(step_now, teaching, limits.tolerance, &bad);
+                let record = PhaseRecord { reason: StopReason::StepBudget, reports };
+                let finite = bad.iter().all(Option::is_none);
+                let look = Look { step: step_now, residual: record.residual(), energy: record.energy(), finite };
+                if let Some(reason) = stopper.look(look) {
+                    return PhaseRecord { reason, ..record };
+                }
+                look_at = stopper.next_look(step_now).expect("a used budget ends the phase");
+            }
+            for l in 1..=top {
+                step(self.rate, values(&self.drive[l]), values_mut(&mut self.x[l]));
+                if self.clips(l) {
+                    self.x[l].mapv_inplace(|x| x.max(T::zero()).min(T::one()));
+                }
+            }
+            self.sources();
+            step_now += 1;
+        }
+    }
+
+    fn clips(&self, layer: usize) -> bool {
+        self.network.energy() == EnergyKind::Hopfield && hopfield::clips(self.network.activation(layer))
+    }
+
+    fn drive_of(&mut self, l: usize, teaching: Teaching, weights: &Weights<T>) {
+        let depth = self.network.depth();
+        let batch = self.target.ncols();
+        let feedback = (l < depth).then(|| {
+            let (to, from) = weights[l].weights.dim();
+            let mut g = Array2::zeros((from, batch));
+            let left = Left::Columns(values(&weights[l].weights));
+            let shape = Shape { rows: from, inner: to, cols: batch };
+            if batch == 1 {
+                let (shape, w) = (Shape { rows: 1, inner: to, cols: from }, values(&weights[l].weights));
+                T::product(shape, Left::Rows(values(&self.s[l + 1])), w, Start::Zero, values_mut(&mut g));
+            } else {
+                T::product(shape, left, values(&self.s[l + 1]), Start::Zero, values_mut(&mut g));
+            }
+            g
+        });
+        let f = self.network.activation(l);
+        let (x, a, out) = (values(&self.x[l]), values(&self.a[l]), values_mut(&mut self.drive[l]));
+        let feedback = feedback.as_ref().map(|g| values(g));
+        match self.network.energy() {
+            EnergyKind::Hopfield => hopfield::drive(f, x, a, feedback, out),
+            _ => rate::drive(f, T::of(self.network.feedback_gain()), x, a, feedback, out),
+        }
+        if let (true, Teaching::Nudged(nudge)) = (l == depth, teaching) {
+            self.network.loss().pull(T::of(nudge), &self.x[l], &self.target, &mut self.drive[l]);
+        }
+        if self.clips(l) {
+            hopfield::project(values(&self.x[l]), values_mut(&mut self.drive[l]));
+        }
+    }
+
+    fn reports(&self, step: u64, teaching: Teaching, tolerance: f64, bad: &[Option<BadNumber>]) -> Vec<Report> {
+        let depth = self.network.depth();
+        let clamped = teaching == Teaching::Clamped;
+        let nudge = if let Teaching::Nudged(nudge) = teaching { T::of(nudge).wide() } else { 0.0 };
+        let report = |l: usize| {
+            let mut report = Report { layer: l, step, bad: bad[l], ..blank() };
+            let moves = l > 0 && !(l == depth && clamped);
+            if l == depth {
+                let score = self.network.loss().score(Activation::Identity, &self.x[l], &self.target);
+                report.score = Some(score);
+                report.energy = if clamped { 0.0 } else { nudge * score.loss };
+            }
+            if moves {
+                report.residual = extent(values(&self.drive[l])).largest;
+                report.unsettled = self.drive[l].iter().filter(|drive| drive.abs() > T::of(tolerance)).count();
+            }
+            if self.network.energy() == EnergyKind::Rate {
+                report.energy = if moves { 0.5 * sum_of_squares(values(&self.drive[l])) } else { 0.0 };
+            } else if l > 0 {
+                let (x, a) = (values(&self.x[l]), values(&self.a[l]));
+                report.energy += hopfield::energy(self.network.activation(l), x, a);
+            }
+            report
+        };
+        (0..=depth).map(report).collect()
+    }
+
+    /// Adds the Hebbian products of phase `index` of a plan to the contrast.
+    pub(super) fn collect(&self, plan: &Plan, index: usize, contrast: &mut Contrast<T>) {
+        let depth = self.network.depth();
+        for l in 1..=depth {
+            contrast.add(l, plan.coefficient(index, l, depth), &self.s[l], &self.s[l - 1]);
+        }
+    }
+}
