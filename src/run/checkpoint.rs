@@ -3,7 +3,7 @@
 //! ```text
 //! checkpoints/step-00000938/model.safetensors      "0.weight", "0.bias", "2.weight", …  as nn.Sequential(Linear, f, Linear, …)
 //!                           optimizer.safetensors  "0.weight.first", "0.weight.second", …
-//!                           state.json             step, epoch, batch, digests of the two files
+//!                           state.json             step, epoch, batch, digests of the two files and of itself
 //! ```
 //!
 //! Weights are `n_l × n_{l−1}`, row-major, as PyTorch stores them. Random numbers need no state: they are functions of seed and
@@ -27,7 +27,7 @@ use crate::math::{Dtype, Real};
 use crate::network::{NetworkSpec, Parameters, Weights};
 
 /// Version of the format of `state.json`.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The optimiser states of one connection: of the weights, of the bias.
 pub type OptimizerPair<T> = [OptimizerState<T>; 2];
@@ -61,6 +61,8 @@ struct State {
     updates: Vec<[u64; 2]>,
     model_sha256: String,
     optimizer_sha256: String,
+    /// Of this file with nothing in this place.
+    state_sha256: String,
 }
 
 /// Writes a checkpoint and removes those beyond the newest `keep`.
@@ -78,14 +80,18 @@ pub fn write<T: Real>(
     fs::create_dir(&temporary).map_err(RunError::io("created", &temporary))?;
     let model = model_bytes(&snapshot.weights).map_err(|problem| RunError::content(&path, problem))?;
     let optimizer = optimizer_bytes(&snapshot.optimizers).map_err(|problem| RunError::content(&path, problem))?;
-    let state = State {
+    let mut state = State {
         format: FORMAT,
         position: position.clone(),
         updates: snapshot.optimizers.iter().map(|pair| pair.each_ref().map(|state| state.updates)).collect(),
         model_sha256: sha256(&model),
         optimizer_sha256: sha256(&optimizer),
+        state_sha256: String::new(),
     };
-    let state = serde_json::to_vec_pretty(&state).map_err(|error| RunError::content(&path, error.to_string()))?;
+    let text =
+        |state: &State| serde_json::to_vec_pretty(state).map_err(|error| RunError::content(&path, error.to_string()));
+    state.state_sha256 = sha256(&text(&state)?);
+    let state = text(&state)?;
     for (file, bytes) in [("model.safetensors", &model), ("optimizer.safetensors", &optimizer), ("state.json", &state)]
     {
         write_synced(&temporary.join(file), bytes)?;
@@ -95,7 +101,9 @@ pub fn write<T: Real>(
     remove_if_there(&path)?;
     fs::rename(&temporary, &path).map_err(RunError::io("renamed", &path))?;
     sync_folder(&folder)?;
-    for old in list(run.path())?.into_iter().rev().skip(keep) {
+    // Later ones are left from before a resume that had to pass them over; they must not push out what is whole.
+    let so_far = list(run.path())?.into_iter().rev().skip_while(|later| *later != path);
+    for old in so_far.skip(keep) {
         remove_if_there(&old)?;
     }
     Ok(path)
@@ -145,12 +153,15 @@ pub fn newest<T: Real>(run: &Path, network: &NetworkSpec) -> Result<(Snapshot<T>
 /// Reads one checkpoint and holds it against the network.
 pub fn read<T: Real>(path: &Path, network: &NetworkSpec) -> Result<(Snapshot<T>, Position), RunError> {
     let state_path = path.join("state.json");
-    let text = fs::read(&state_path).map_err(RunError::io("read", &state_path))?;
-    let state: State = serde_json::from_slice(&text)
+    let text = fs::read_to_string(&state_path).map_err(RunError::io("read", &state_path))?;
+    let state: State = serde_json::from_str(&text)
         .map_err(|error| RunError::content(&state_path, format!("is not a checkpoint's state: {error}")))?;
     if state.format != FORMAT {
         let problem = format!("has format {}, this program reads {FORMAT}", state.format);
         return Err(RunError::content(&state_path, problem));
+    }
+    if sha256(text.replacen(&state.state_sha256, "", 1).as_bytes()) != state.state_sha256 {
+        return Err(RunError::content(&state_path, "is damaged: its text does not have the SHA-256 that stands in it"));
     }
     let model_path = path.join("model.safetensors");
     let model = read_checked(&model_path, &state.model_sha256)?;
