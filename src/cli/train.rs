@@ -24,7 +24,8 @@ use crate::math::Dtype;
 pub(super) struct Arguments {
     #[command(flatten)]
     typed: Typed,
-    /// Go on where this run directory stopped; of its settings only learning.epochs, record.* and schedule.threads may be changed
+    /// Go on where this run directory stopped; of its settings only learning.epochs, record.*,
+    /// schedule.threads and schedule.stall_seconds may be changed
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
     /// Print the closing summary as JSON
@@ -42,7 +43,10 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             let name = run_name(&loaded.config, &loaded.name);
             (loaded.config, Beginning::New { name, overrides: loaded.overrides })
         }
-        Some(run) => (resumed(run, &arguments.typed)?, Beginning::Resume(run.clone())),
+        Some(run) => {
+            let (config, overrides) = resumed(run, &arguments.typed)?;
+            (config, Beginning::Resume { run: run.clone(), overrides })
+        }
     };
     let cancel = signals::listen().map_err(|error| Failure::input(format!("signals can't be heard: {error}")))?;
     let mut console = Console::new(&config);
@@ -69,7 +73,7 @@ fn failure(error: TrainError) -> Failure {
 }
 
 /// The stored configuration, with what may be changed changed.
-fn resumed(run: &Path, typed: &Typed) -> Result<Config, Failure> {
+fn resumed(run: &Path, typed: &Typed) -> Result<(Config, Vec<String>), Failure> {
     let (target, overrides) = typed.split().map_err(Failure::input)?;
     if let Some(target) = target {
         return Err(Failure::input(format!("`{target}`: a resumed run has its own configuration")));
@@ -84,7 +88,8 @@ fn resumed(run: &Path, typed: &Typed) -> Result<Config, Failure> {
     if !path.is_file() {
         return Err(Failure::input(format!("{} is not a run directory: it has no config.toml", run.display())));
     }
-    Ok(config::load(Some(&path.to_string_lossy()), &overrides).map_err(Failure::plain)?.config)
+    let config = config::load(Some(&path.to_string_lossy()), &overrides).map_err(Failure::plain)?.config;
+    Ok((config, overrides))
 }
 
 /// `output.name`, or date, preset and seed.

@@ -83,10 +83,20 @@ impl RunDirectory {
             _ => RunError::io("created", &path)(error),
         })?;
         let run = Self::lock(path)?;
-        write_atomic(&run.file("config.toml"), config.as_bytes())?;
-        let typed: String = overrides.iter().map(|line| format!("{line}\n")).collect();
-        write_atomic(&run.file("overrides.txt"), typed.as_bytes())?;
+        run.configure(config, overrides)?;
         Ok(run)
+    }
+
+    /// Stores the configuration, and adds what was typed to what was typed before.
+    pub fn configure(&self, config: &str, overrides: &[String]) -> Result<(), RunError> {
+        write_atomic(&self.file("config.toml"), config.as_bytes())?;
+        let path = self.file("overrides.txt");
+        let mut typed = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            other => other.map_err(RunError::io("read", &path))?,
+        };
+        overrides.iter().for_each(|line| typed.push_str(&format!("{line}\n")));
+        write_atomic(&path, typed.as_bytes())
     }
 
     /// Opens one that exists, to resume it.

@@ -1,15 +1,18 @@
-//! `metrics.csv` and `layers.csv`: rows as structs, one flush per row group, truncated to a checkpoint on resume.
+//! `metrics.csv` and `layers.csv`: rows as structs, one flush per row group, cut back to a checkpoint on resume.
 
 use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::atomic::write_atomic;
+use super::checkpoint::Position;
 use super::{RunDirectory, RunError};
 
 /// A row of `metrics.csv`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MetricsRow {
     /// Epoch, counted from 0.
     pub epoch: u64,
@@ -40,7 +43,7 @@ pub struct MetricsRow {
 }
 
 /// A row of `layers.csv`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LayerRow {
     /// Epoch, counted from 0.
     pub epoch: u64,
@@ -64,21 +67,22 @@ pub struct LayerRow {
     pub grad_relative_distance: Option<f64>,
 }
 
-/// A row that knows its step.
-pub trait Row: Serialize + DeserializeOwned {
-    /// The training step it belongs to.
-    fn step(&self) -> u64;
+/// A row that knows where in the training it was written.
+pub trait Row: Serialize + DeserializeOwned + Default {
+    /// Whether it was written before this position was reached.
+    fn is_before(&self, position: &Position) -> bool;
 }
 
 impl Row for MetricsRow {
-    fn step(&self) -> u64 {
-        self.step
+    fn is_before(&self, position: &Position) -> bool {
+        // After the last step of an epoch a checkpoint may come before the evaluations, which have the same step.
+        self.step <= position.step && (self.split == "train" || self.epoch < position.epoch)
     }
 }
 
 impl Row for LayerRow {
-    fn step(&self) -> u64 {
-        self.step
+    fn is_before(&self, position: &Position) -> bool {
+        self.step <= position.step
     }
 }
 
@@ -90,25 +94,30 @@ pub struct Table {
 }
 
 impl Table {
-    /// A new, empty table.
-    pub fn create(run: &RunDirectory, name: &str) -> Result<Self, RunError> {
-        let path = run.file(name);
-        let file = File::create(&path).map_err(RunError::io("created", &path))?;
-        Ok(Self { path, writer: csv::Writer::from_writer(file) })
+    /// A new table: the names of its columns.
+    pub fn create<R: Row>(run: &RunDirectory, name: &str) -> Result<Self, RunError> {
+        Self::with_rows::<R>(run.file(name), &[])
     }
 
-    /// An existing table, cut back to the rows up to `step`; rows torn by a crash fall away with the later ones.
-    pub fn resume<R: Row>(run: &RunDirectory, name: &str, step: u64) -> Result<Self, RunError> {
+    /// An existing table, cut back to the rows before `position`; rows torn by a crash fall away with the later ones.
+    pub fn resume<R: Row>(run: &RunDirectory, name: &str, position: &Position) -> Result<Self, RunError> {
         let path = run.file(name);
-        let mut kept = csv::Writer::from_writer(Vec::new());
-        for row in read_rows::<R>(&path)?.iter().filter(|row| row.step() <= step) {
+        let mut rows = read_rows::<R>(&path)?;
+        rows.retain(|row| row.is_before(position));
+        Self::with_rows(path, &rows)
+    }
+
+    fn with_rows<R: Row>(path: PathBuf, rows: &[R]) -> Result<Self, RunError> {
+        let mut text = header::<R>().map_err(|error| RunError::content(&path, error.to_string()))?;
+        let mut kept = without_header(&mut text);
+        for row in rows {
             kept.serialize(row).map_err(|error| RunError::content(&path, error.to_string()))?;
         }
-        let rows = kept.into_inner().map_err(|error| RunError::content(&path, error.to_string()))?;
-        super::atomic::write_atomic(&path, &rows)?;
+        kept.flush().map_err(RunError::io("written", &path))?;
+        drop(kept);
+        write_atomic(&path, &text)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(RunError::io("opened", &path))?;
-        let writer = csv::WriterBuilder::new().has_headers(rows.is_empty()).from_writer(file);
-        Ok(Self { path, writer })
+        Ok(Self { path, writer: without_header(file) })
     }
 
     /// Adds a row.
@@ -120,6 +129,20 @@ impl Table {
     pub fn flush(&mut self) -> Result<(), RunError> {
         self.writer.flush().map_err(RunError::io("written", &self.path))
     }
+}
+
+fn without_header<W: Write>(to: W) -> csv::Writer<W> {
+    csv::WriterBuilder::new().has_headers(false).from_writer(to)
+}
+
+/// The line of column names. It is there before the first row, because readers refuse a file without any.
+fn header<R: Row>() -> Result<Vec<u8>, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.serialize(R::default())?;
+    let mut text = writer.into_inner().map_err(|error| error.into_error())?;
+    let end = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |newline| newline + 1);
+    text.truncate(end);
+    Ok(text)
 }
 
 /// All whole rows of a table. A last row that is torn is left out; a torn row before it is an error.
@@ -137,4 +160,62 @@ pub fn read_rows<R: Row>(path: &Path) -> Result<Vec<R>, RunError> {
         }
     }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(epoch: u64, step: u64, split: &str) -> MetricsRow {
+        MetricsRow { epoch, step, split: split.to_owned(), loss: 0.1 + step as f64, ..MetricsRow::default() }
+    }
+
+    fn position(step: u64, epoch: u64, batch: u64) -> Position {
+        Position { step, epoch, batch, wall_s: 0.0 }
+    }
+
+    fn folder() -> (tempfile::TempDir, RunDirectory) {
+        let parent = tempfile::tempdir().expect("a temporary folder");
+        let run = RunDirectory::create(parent.path(), "run", "", &[]).expect("a run directory");
+        (parent, run)
+    }
+
+    #[test]
+    fn a_table_without_rows_has_its_columns() {
+        let (_parent, run) = folder();
+        drop(Table::create::<LayerRow>(&run, "layers.csv").expect("a table"));
+        let text = std::fs::read_to_string(run.file("layers.csv")).expect("a file");
+        assert!(text.starts_with("epoch,step,layer,") && text.ends_with('\n') && text.lines().count() == 1, "{text}");
+        let mut table = Table::resume::<LayerRow>(&run, "layers.csv", &position(1, 0, 1)).expect("a table");
+        table.add(&LayerRow::default()).and_then(|()| table.flush()).expect("a row");
+        assert_eq!(read_rows::<LayerRow>(&run.file("layers.csv")).expect("rows"), [LayerRow::default()]);
+    }
+
+    #[test]
+    fn a_resumed_table_ends_where_the_checkpoint_stands() {
+        // Two epochs of two steps, each with its evaluation.
+        let all = [(0, 1, "train"), (0, 2, "train"), (0, 2, "test"), (1, 3, "train"), (1, 4, "train"), (1, 4, "test")];
+        let cases = [
+            (position(1, 0, 1), 1),
+            // A checkpoint between the last step of an epoch and its evaluation: the evaluation will be made again.
+            (position(2, 0, 2), 2),
+            (position(2, 1, 0), 3),
+            (position(3, 1, 1), 4),
+            (position(4, 1, 2), 5),
+            (position(4, 2, 0), 6),
+        ];
+        for (position, kept) in cases {
+            let (_parent, run) = folder();
+            let mut table = Table::create::<MetricsRow>(&run, "metrics.csv").expect("a table");
+            for (epoch, step, split) in all {
+                table.add(&row(epoch, step, split)).expect("a row");
+            }
+            table.flush().expect("a file");
+            let before = std::fs::read_to_string(run.file("metrics.csv")).expect("a file");
+            drop(Table::resume::<MetricsRow>(&run, "metrics.csv", &position).expect("a table"));
+            let after = std::fs::read_to_string(run.file("metrics.csv")).expect("a file");
+            let expected: String = before.lines().take(1 + kept).map(|line| format!("{line}\n")).collect();
+            assert_eq!(after, expected, "{position:?}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! Whatever ends a run early leaves its last checkpoint standing: a diverged step changes no weight, a signal finishes the step and
 //! writes a checkpoint, and weights that are not finite are never written.
 
+mod opened;
 mod records;
 mod trainer;
 
@@ -32,8 +33,13 @@ pub enum Beginning {
         /// The overrides as typed.
         overrides: Vec<String>,
     },
-    /// At the newest whole checkpoint of this run directory.
-    Resume(PathBuf),
+    /// At the newest whole checkpoint of a run.
+    Resume {
+        /// Its directory.
+        run: PathBuf,
+        /// The overrides as typed.
+        overrides: Vec<String>,
+    },
 }
 
 /// Why a training run ended without finishing.
@@ -167,6 +173,10 @@ pub fn train<T: Real>(
     let network = assemble::network(config).map_err(AssembleError::from)?;
     let splits = assemble::data(config, &network)?;
     let mut trainer = Trainer::<T>::begin(config, network, splits, beginning, observer)?;
+    if trainer.meta.status == Status::Done {
+        // It was complete before: it is looked at, nothing is written.
+        return trainer.run(cancel, observer);
+    }
     let outcome = trainer.run(cancel, observer);
     let status = match &outcome {
         Ok(_) => Status::Done,

@@ -7,6 +7,7 @@ use crate::energy::Score;
 use crate::experiment::assemble;
 use crate::experiment::machine::{Closeness, Procedure, StepRecord};
 use crate::math::Real;
+use crate::run::RunError;
 use crate::run::table::{LayerRow, MetricsRow};
 
 /// Samples per batch of an evaluation.
@@ -73,34 +74,33 @@ impl<T: Real> Trainer<'_, T> {
         Ok(())
     }
 
-    pub(super) fn evaluate_all(
+    /// On the validation set, if there is one, and on the test set.
+    pub(super) fn evaluate_all(&mut self) -> Result<(Option<Evaluation>, Evaluation), TrainError> {
+        let has_validation = !self.splits.validation.is_empty();
+        let validation = if has_validation { Some(self.evaluate(|splits| &splits.validation)?) } else { None };
+        Ok((validation, self.evaluate(|splits| &splits.test)?))
+    }
+
+    pub(super) fn record_evaluations(
         &mut self,
         epoch: u64,
+        (validation, test): (Option<Evaluation>, Evaluation),
         observer: &mut dyn Observer,
-    ) -> Result<(Option<Evaluation>, Evaluation), TrainError> {
-        let has_validation = !self.splits.validation.is_empty();
-        let mut of = |name: &str, set: fn(&Splits) -> &Dataset| -> Result<Evaluation, TrainError> {
-            let evaluation = self.evaluate(set)?;
-            observer.evaluated(epoch, name, evaluation);
+    ) -> Result<(), RunError> {
+        let made = validation.map(|evaluation| ("validation", evaluation)).into_iter().chain([("test", test)]);
+        for (split, evaluation) in made {
+            observer.evaluated(epoch, split, evaluation);
             self.metrics.add(&MetricsRow {
                 epoch,
                 step: self.position.step,
-                split: name.to_owned(),
+                split: split.to_owned(),
                 loss: evaluation.loss,
                 accuracy: evaluation.accuracy,
-                energy: None,
-                n_infer_iters: None,
-                stop_reason: None,
-                residual: None,
-                slowest_layers: None,
-                grad_cosine_similarity: None,
-                grad_relative_distance: None,
                 wall_s: self.position.wall_s,
+                ..MetricsRow::default()
             })?;
-            Ok(evaluation)
-        };
-        let validation = if has_validation { Some(of("validation", |splits| &splits.validation)?) } else { None };
-        Ok((validation, of("test", |splits| &splits.test)?))
+        }
+        Ok(())
     }
 
     fn evaluate(&mut self, set: fn(&Splits) -> &Dataset) -> Result<Evaluation, TrainError> {

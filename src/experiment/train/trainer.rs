@@ -1,12 +1,13 @@
 //! The loop over epochs and batches.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Beginning, Evaluation, Observer, Progress, Summary, TrainError, describe};
-use crate::config::{Config, to_toml};
+use super::opened::{self, Opened};
+use super::{Beginning, Evaluation, Observer, Progress, Summary, TrainError};
+use crate::config::Config;
 use crate::data::dataset::Splits;
 use crate::experiment::assemble;
 use crate::experiment::machine::{Machine, Procedure, Purpose, StepError, closeness};
@@ -15,8 +16,8 @@ use crate::network::{NetworkSpec, Weights};
 use crate::reference::backprop;
 use crate::rule::Plan;
 use crate::run::checkpoint::{self, Position, Snapshot};
-use crate::run::meta::Meta;
-use crate::run::table::{LayerRow, MetricsRow, Table};
+use crate::run::meta::{Meta, Status};
+use crate::run::table::Table;
 use crate::run::{RunDirectory, RunError};
 use crate::settling::StopReason;
 
@@ -48,36 +49,24 @@ impl<'a, T: Real> Trainer<'a, T> {
         observer: &mut dyn Observer,
     ) -> Result<Self, TrainError> {
         let plan = assemble::plan(config, &network)?;
-        let start = Position { step: 0, epoch: 0, batch: 0, wall_s: 0.0 };
         let engine_failed = |source| TrainError::Step { step: 0, checkpoint: None, source };
-        let (run, snapshot, position, checkpoint, metrics, layers) = match &beginning {
-            Beginning::New { name, overrides } => {
-                let parent = Path::new(&config.output.dir);
-                let run = RunDirectory::create(parent, name, &to_toml(config), overrides)?;
-                let (metrics, layers) = (Table::create(&run, "metrics.csv")?, Table::create(&run, "layers.csv")?);
-                (run, None, start, None, metrics, layers)
-            }
-            Beginning::Resume(path) => {
-                let run = RunDirectory::open(path)?;
-                same_data(&Meta::read(path)?.data, &splits.sources)?;
-                let (snapshot, position, passed_over) = checkpoint::newest::<T>(path, &network)?;
-                passed_over.iter().for_each(|problem| observer.said(&format!("passed over: {problem}")));
-                let metrics = Table::resume::<MetricsRow>(&run, "metrics.csv", position.step)?;
-                let layers = Table::resume::<LayerRow>(&run, "layers.csv", position.step)?;
-                let newest = checkpoint::list(path)?.into_iter().rev().nth(passed_over.len());
-                (run, Some(snapshot), position, newest, metrics, layers)
-            }
+        let opened = match &beginning {
+            Beginning::New { name, overrides } => opened::create(config, &splits, name, overrides)?,
+            Beginning::Resume { run, overrides } => opened::resume(config, &network, &splits, (run, overrides))?,
         };
+        let Opened { run, meta, metrics, layers, position, checkpoint, notes } = opened;
         let weights = network.initial_weights::<T>(config.model.init, config.seed);
         let mut machine = assemble::machine(config, &network, weights).map_err(engine_failed)?;
+        let (checkpoint, snapshot) = checkpoint.unzip();
         if let Some(snapshot) = snapshot
             && !machine.install(snapshot).map_err(engine_failed)?
         {
             let problem = "holds states of another optimiser than learning.optimizer";
             return Err(RunError::content(&run.file("checkpoints"), problem).into());
         }
-        let meta = describe(config, &splits);
-        meta.write(&run)?;
+        if meta.status != Status::Done {
+            meta.write(&run)?;
+        }
         let trainer = Self {
             config,
             network,
@@ -96,6 +85,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             training_s: 0.0,
         };
         observer.began(trainer.run.path(), trainer.position.step, trainer.steps());
+        notes.iter().for_each(|note| observer.said(note));
         Ok(trainer)
     }
 
@@ -128,23 +118,32 @@ impl<'a, T: Real> Trainer<'a, T> {
                     let run = self.run.path().to_path_buf();
                     return Err(TrainError::Interrupted { step: self.position.step, run });
                 }
-                let every = self.config.record.checkpoint_every as u64;
-                if every > 0 && self.position.step.is_multiple_of(every) {
+                // After the last batch the evaluations come first, so that no checkpoint is written twice.
+                if self.is_checkpoint_due() && self.position.batch < self.batches() {
                     self.write_checkpoint()?;
                 }
             }
             (self.position.epoch, self.position.batch) = (epoch + 1, 0);
-            last = Some(self.evaluate_all(epoch, observer)?);
+            let evaluations = self.evaluate_all()?;
+            self.record_evaluations(epoch, evaluations, observer)?;
+            last = Some(evaluations);
             self.flush()?;
-            if self.config.record.checkpoint_every == 0 || self.position.epoch == epochs {
+            let every_epoch = self.config.record.checkpoint_every == 0;
+            if every_epoch || self.is_checkpoint_due() || self.position.epoch == epochs {
                 self.write_checkpoint()?;
             }
         }
         let (validation, test) = match last {
             Some(evaluations) => evaluations,
-            None => self.evaluate_all(epochs.saturating_sub(1), observer)?,
+            // Nothing was left to do, so nothing is recorded.
+            None => self.evaluate_all()?,
         };
         Ok(self.summary(validation, test))
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        let every = self.config.record.checkpoint_every as u64;
+        every > 0 && self.position.step.is_multiple_of(every)
     }
 
     fn step(&mut self, samples: &[usize]) -> Result<Progress, TrainError> {
@@ -221,12 +220,4 @@ impl<'a, T: Real> Trainer<'a, T> {
 fn not_finite<T: Real>(snapshot: &Snapshot<T>) -> Option<usize> {
     let weights: &Weights<T> = &snapshot.weights;
     weights.iter().position(|parameters| parameters.numbers().any(|number| !number.is_finite())).map(|index| index + 1)
-}
-
-fn same_data(was: &[(String, String)], is: &[(String, String)]) -> Result<(), TrainError> {
-    // Folders may have moved; the content may not have changed.
-    match was.iter().zip(is).find(|(was, is)| was.1 != is.1) {
-        None => Ok(()),
-        Some((was, is)) => Err(TrainError::OtherData { what: is.0.clone(), was: was.1.clone(), is: is.1.clone() }),
-    }
 }

@@ -1,0 +1,92 @@
+//! The run directory a training writes into: a new one, or that of a run that stopped. Until it is certain that a stopped run can
+//! go on, nothing in it is changed; and one that is done already stays as it is.
+
+use std::path::{Path, PathBuf};
+
+use super::{TrainError, describe};
+use crate::config::{Config, to_toml};
+use crate::data::dataset::Splits;
+use crate::math::Real;
+use crate::network::NetworkSpec;
+use crate::run::checkpoint::{self, Position, Snapshot};
+use crate::run::meta::{Meta, Status};
+use crate::run::table::{LayerRow, MetricsRow, Table};
+use crate::run::{RunDirectory, RunError};
+
+/// What the training goes on from.
+pub(super) struct Opened<T> {
+    pub(super) run: RunDirectory,
+    /// Done already if there is nothing left to do.
+    pub(super) meta: Meta,
+    pub(super) metrics: Table,
+    pub(super) layers: Table,
+    pub(super) position: Position,
+    /// The newest whole checkpoint and its content.
+    pub(super) checkpoint: Option<(PathBuf, Snapshot<T>)>,
+    /// Worth saying, once there is a log to say it to.
+    pub(super) notes: Vec<String>,
+}
+
+/// Makes `output.dir/NAME`.
+pub(super) fn create<T>(
+    config: &Config,
+    splits: &Splits,
+    name: &str,
+    overrides: &[String],
+) -> Result<Opened<T>, TrainError> {
+    let run = RunDirectory::create(Path::new(&config.output.dir), name, &to_toml(config), overrides)?;
+    Ok(Opened {
+        meta: describe(config, splits),
+        metrics: Table::create::<MetricsRow>(&run, "metrics.csv")?,
+        layers: Table::create::<LayerRow>(&run, "layers.csv")?,
+        run,
+        position: Position { step: 0, epoch: 0, batch: 0, wall_s: 0.0 },
+        checkpoint: None,
+        notes: Vec::new(),
+    })
+}
+
+/// Opens a run at its newest whole checkpoint.
+pub(super) fn resume<T: Real>(
+    config: &Config,
+    network: &NetworkSpec,
+    splits: &Splits,
+    (path, overrides): (&Path, &[String]),
+) -> Result<Opened<T>, TrainError> {
+    let run = RunDirectory::open(path)?;
+    let stored = Meta::read(path)?;
+    same_data(&stored.data, &splits.sources)?;
+    let (snapshot, position, passed_over) = checkpoint::newest::<T>(path, network)?;
+    let epochs = config.learning.epochs as u64;
+    not_beyond(path, &position, epochs)?;
+    let newest = checkpoint::list(path)?.into_iter().rev().nth(passed_over.len());
+    let mut notes: Vec<String> = passed_over.iter().map(|problem| format!("passed over: {problem}")).collect();
+    let metrics = Table::resume::<MetricsRow>(&run, "metrics.csv", &position)?;
+    let layers = Table::resume::<LayerRow>(&run, "layers.csv", &position)?;
+    let meta = if position.epoch == epochs && stored.status == Status::Done {
+        notes.push(format!("all {epochs} epochs are done; a larger learning.epochs goes on from here"));
+        stored
+    } else {
+        // Whoever resumes it next goes on with these settings, and config.toml describes the whole run.
+        run.configure(&to_toml(config), overrides)?;
+        describe(config, splits)
+    };
+    let checkpoint = newest.map(|newest| (newest, snapshot));
+    Ok(Opened { run, meta, metrics, layers, position, checkpoint, notes })
+}
+
+fn not_beyond(path: &Path, position: &Position, epochs: u64) -> Result<(), RunError> {
+    if (position.epoch, position.batch) <= (epochs, 0) {
+        return Ok(());
+    }
+    let begun = position.epoch + u64::from(position.batch > 0);
+    Err(RunError::content(path, format!("has come to epoch {begun}, which is beyond learning.epochs = {epochs}")))
+}
+
+fn same_data(was: &[(String, String)], is: &[(String, String)]) -> Result<(), TrainError> {
+    // Folders may have moved; the content may not have changed.
+    match was.iter().zip(is).find(|(was, is)| was.1 != is.1) {
+        None => Ok(()),
+        Some((was, is)) => Err(TrainError::OtherData { what: is.0.clone(), was: was.1.clone(), is: is.1.clone() }),
+    }
+}
