@@ -10,7 +10,6 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Failure, Typed, complain, say, say_json, show, signals};
 use crate::config::{self, Config};
-use crate::experiment::StepError;
 use crate::experiment::train::{Beginning, Evaluation, Observer, Progress, Summary, TrainError, train};
 use crate::math::Dtype;
 
@@ -65,11 +64,12 @@ fn failure(error: TrainError) -> Failure {
         TrainError::Step { .. } | TrainError::Weights { .. } => 3,
         TrainError::Assemble(_) | TrainError::Run(_) | TrainError::OtherData { .. } => 2,
     };
-    if let TrainError::Step { source: StepError::Engine(_), .. } = &error {
-        tracing::error!("{error}");
+    if code == 130 {
+        tracing::info!("{error}");
+        return Failure { code, message: error.to_string() };
     }
-    let message = if code == 130 { error.to_string() } else { format!("error: {error}") };
-    Failure { code, message }
+    tracing::error!("{error}");
+    Failure::input(error).with_code(code)
 }
 
 /// The stored configuration, with what may be changed changed.

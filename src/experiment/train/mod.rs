@@ -52,7 +52,7 @@ pub enum TrainError {
     #[error(transparent)]
     Run(#[from] RunError),
     /// A step failed.
-    #[error("training step {step}: {source}{}", standing(.checkpoint))]
+    #[error("after {step} training steps: {source}{}", standing(.checkpoint))]
     Step {
         /// Steps made before it.
         step: u64,

@@ -5,7 +5,7 @@ use super::{Evaluation, Observer, TrainError};
 use crate::data::dataset::{Dataset, Splits};
 use crate::energy::Score;
 use crate::experiment::assemble;
-use crate::experiment::machine::{Closeness, Procedure, StepRecord};
+use crate::experiment::machine::{Closeness, Procedure, StepError, StepRecord};
 use crate::math::Real;
 use crate::run::RunError;
 use crate::run::table::{LayerRow, MetricsRow};
@@ -114,6 +114,9 @@ impl<T: Real> Trainer<'_, T> {
             let score = score.map_err(|source| self.failed(source))?;
             total.loss += score.loss;
             total.correct += score.correct;
+        }
+        if !total.loss.is_finite() {
+            return Err(self.failed(StepError::Loss(total.loss)));
         }
         Ok(Evaluation { loss: total.loss / count as f64, accuracy: total.correct as f64 / count as f64 })
     }
