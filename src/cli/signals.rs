@@ -9,15 +9,17 @@ pub(super) fn listen() -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
     let cancel = token.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Heard from here on, not from whenever the thread comes to run.
+    let mut signals = runtime.block_on(async { Signals::new() })?;
     let listener = move || {
         runtime.block_on(async move {
-            if wait().await.is_err() {
+            if signals.next().await.is_err() {
                 super::complain("warning: signals can't be heard; Ctrl-C ends without a checkpoint");
                 return;
             }
             super::complain("finishing this step; once more to stop at once without a checkpoint");
             cancel.cancel();
-            if wait().await.is_ok() {
+            if signals.next().await.is_ok() {
                 std::process::exit(130);
             }
         });
@@ -26,18 +28,40 @@ pub(super) fn listen() -> std::io::Result<CancellationToken> {
     Ok(token)
 }
 
+/// The two signals that end a run.
 #[cfg(unix)]
-async fn wait() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        biased;
-        _ = interrupt.recv() => Ok(()),
-        _ = terminate.recv() => Ok(()),
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> std::io::Result<()> {
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => Ok(()),
+            _ = self.terminate.recv() => Ok(()),
+        }
     }
 }
 
+/// Ctrl-C alone, where there are no signals.
 #[cfg(not(unix))]
-async fn wait() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> std::io::Result<()> {
+        tokio::signal::ctrl_c().await
+    }
 }
