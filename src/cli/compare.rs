@@ -114,18 +114,20 @@ fn outside(comparison: &Comparison, arguments: &Arguments) -> Vec<String> {
     found
 }
 
-/// A tolerance that was asked for and not reached is said, and is exit code 3.
+/// Inference that diverged, or did not reach the tolerance that was asked for, is said, and is exit code 3.
 fn not_converged(comparison: &Comparison, tolerance: f64) -> Result<(), Failure> {
-    let short = |entry: &&Entry| tolerance > 0.0 && entry.stop_reason == StopReason::StepBudget;
-    match comparison.entries.iter().find(short) {
-        None => Ok(()),
-        Some(entry) => {
-            let (schedule, steps, residual) = (entry.schedule, entry.n_infer_iters, entry.residual);
-            let message = format!(
+    for Entry { schedule, stop_reason, n_infer_iters: steps, residual, .. } in &comparison.entries {
+        let message = match stop_reason {
+            StopReason::Diverged => {
+                format!("{schedule} diverged: its energy rose in {steps} steps; choose a smaller inference.activity_lr")
+            }
+            StopReason::StepBudget if tolerance > 0.0 => format!(
                 "{schedule} did not converge in {steps} steps: residual {residual:.3e}, tolerance {tolerance:.3e}; \
                  raise inference.max_infer_iters"
-            );
-            Err(Failure::input(message).with_code(3))
-        }
+            ),
+            _ => continue,
+        };
+        return Err(Failure::input(message).with_code(3));
     }
+    Ok(())
 }
