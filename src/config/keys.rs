@@ -173,7 +173,8 @@ pub const KEYS: &[Key] = &[
     key("schedule.mode", Kind::Choice(&["reference", "lock-step", "free-running"]), "",
         "`reference`: one loop over whole matrices; `lock-step`: actors, with the same numbers \
          bit for bit; `free-running`: actors that never wait. Replaced by the rule `backprop`."),
-    key("schedule.threads", up_to(0, 65_536), "",
+    // Far more than there are cores already; a system refuses to start some ten thousand threads, and tokio then ends the program.
+    key("schedule.threads", up_to(0, 1_024), "",
         "Threads. 0: all cores. The mode `reference` has exactly 1."),
     key("schedule.stall_seconds", Kind::Number(Interval::Seconds), "",
         "Seconds without progress after which the watchdog says who waits for whom."),

@@ -19,6 +19,9 @@ pub(super) struct Rule {
     broken: fn(&Config) -> Option<Diagnostic>,
 }
 
+/// More digits than this would ask for more memory than a machine is sure to have.
+const DIGITS_MOST: usize = 1_000_000;
+
 const fn rule(keys: &'static [&'static str], broken: fn(&Config) -> Option<Diagnostic>) -> Rule {
     Rule { keys, broken }
 }
@@ -99,7 +102,14 @@ fn digits_need_no_folder(config: &Config) -> Option<Diagnostic> {
 }
 
 fn digits_are_counted(config: &Config, path: &str, samples: usize) -> Option<Diagnostic> {
-    if config.data.name != DataName::Digits || samples > 0 {
+    if config.data.name != DataName::Digits {
+        return None;
+    }
+    if samples > DIGITS_MOST {
+        let title = format!("`{path}` must be at most {DIGITS_MOST} for the digits of the generator");
+        return broken(title, "all of them are drawn before training, 784 bytes each");
+    }
+    if samples > 0 {
         return None;
     }
     broken(

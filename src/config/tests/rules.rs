@@ -13,6 +13,7 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("data.dir", &["data.name=idx"], &["data.name=idx", "data.dir=x"]),
     ("data.dir", &["data.name=digits", "data.dir=x"], &["data.dir=x"]),
     ("data.train", &["data.train=0"], &["data.train=0", "data.dir=x"]),
+    ("data.train", &["data.train=1000001"], &["data.train=1000001", "data.dir=x"]),
     ("data.test", &["data.test=0"], &["data.test=0", "data.dir=x"]),
     ("data.validation", &["data.validation=12000"], &["data.validation=11999"]),
     ("data.validation", &["data.dir=x", "data.train=5", "data.validation=5"], &["data.dir=x", "data.validation=5"]),
