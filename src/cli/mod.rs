@@ -14,8 +14,9 @@ mod signals;
 mod train;
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 
@@ -97,9 +98,17 @@ impl Failure {
     }
 }
 
+/// Set when stdout did not take a line although somebody reads it: the disk is full.
+static OUTPUT_LOST: AtomicBool = AtomicBool::new(false);
+
 /// A line on stdout. Whoever reads may have gone (`| head`); that is no error.
 fn say(line: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    if let Err(error) = writeln!(std::io::stdout(), "{line}")
+        && error.kind() != ErrorKind::BrokenPipe
+        && !OUTPUT_LOST.swap(true, Ordering::Relaxed)
+    {
+        complain(format_args!("error: stdout could not be written: {error}"));
+    }
 }
 
 /// A line on stderr.
@@ -124,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Data(arguments) => data::run(arguments),
     };
     match outcome {
+        Ok(()) if OUTPUT_LOST.load(Ordering::Relaxed) => ExitCode::from(2),
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.message.is_empty() {
