@@ -127,7 +127,7 @@ fn exchanged_files_are_recognised() {
 }
 
 /// Where the real MNIST files may lie.
-fn mnist_folder() -> PathBuf {
+pub(crate) fn mnist_folder() -> PathBuf {
     match env::var_os("ASYNAPSE_MNIST") {
         Some(dir) => PathBuf::from(dir),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/mnist"),

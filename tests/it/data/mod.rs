@@ -10,6 +10,8 @@ mod fetching_slow;
 mod folder;
 mod idx;
 mod mutations;
-mod samples;
+pub(crate) mod samples;
 mod server;
 mod verifying;
+
+pub(crate) use folder::mnist_folder;

@@ -13,10 +13,10 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 /// The four parts in the catalogue's order.
-pub(super) const ROLES: [Role; 4] = [Role::TrainImages, Role::TrainLabels, Role::TestImages, Role::TestLabels];
+pub(crate) const ROLES: [Role; 4] = [Role::TrainImages, Role::TrainLabels, Role::TestImages, Role::TestLabels];
 
 /// An IDX file of unsigned bytes with these dimensions.
-pub(super) fn idx(dimensions: &[u32], data: &[u8]) -> Vec<u8> {
+pub(crate) fn idx(dimensions: &[u32], data: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, u8::try_from(dimensions.len()).expect("few dimensions")];
     for size in dimensions {
         bytes.extend(size.to_be_bytes());
@@ -70,7 +70,7 @@ pub(super) fn next_random(state: u64) -> u64 {
 }
 
 /// The uncompressed files of a data set with 60 training and 20 test images of 6 x 5 pixels.
-pub(super) fn raw_files() -> [Vec<u8>; 4] {
+pub(crate) fn raw_files() -> [Vec<u8>; 4] {
     let labels = |count: u8| (0..count).map(|index| index % 4).collect::<Vec<u8>>();
     [
         idx(&[60, 6, 5], &noise(1800, 1)),

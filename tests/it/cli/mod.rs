@@ -1,0 +1,22 @@
+//! Tests of the program as a whole: a process is started, and what it prints, leaves and returns is looked at.
+//!
+//! The oracles are the promises of the command line (exit codes, streams), the layout of the run directory read by other
+//! programs' readers (csv, safetensors, JSON), and the program itself on another way to the same bits: the undisturbed run for
+//! a resumed one, the reference for the actors. Nothing here is compared with what the program once printed.
+//!
+//! Where to go next: `program.rs` starts processes, `artefacts.rs` reads what they leave; the other files are families of tests.
+
+mod artefacts;
+mod comparing;
+mod configurations;
+mod damage;
+mod data_sets;
+mod diverged;
+#[cfg(unix)]
+mod interrupted;
+mod program;
+mod refused;
+mod resumed;
+mod schedules;
+mod streams;
+mod trained;
