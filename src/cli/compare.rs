@@ -11,7 +11,7 @@ use crate::settling::StopReason;
 Examples:
   asynapse compare                                          λ = 0.01, 50 steps, the embedded digits
   asynapse compare mnist data.dir=FOLDER dtype=f64
-  asynapse compare inference.tolerance=1e-6 inference.max_infer_iters=20000 --min-cosine 0.9995")]
+  asynapse compare learning.nudge=0.001 inference.tolerance=1e-6 inference.max_infer_iters=20000 --min-cosine 0.9995")]
 pub(super) struct Arguments {
     #[command(flatten)]
     typed: Typed,

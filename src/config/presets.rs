@@ -39,6 +39,16 @@ const PRESETS: &[Preset] = &[
         text: include_str!("../../configs/mnist-paper.toml"),
     },
     Preset {
+        name: "ep-mnist",
+        summary: "784-256-10 on MNIST by equilibrium propagation, symmetric nudging, fifteen epochs.",
+        text: include_str!("../../configs/ep-mnist.toml"),
+    },
+    Preset {
+        name: "chl-mnist",
+        summary: "784-256-10 on MNIST by contrastive Hebbian learning with weak feedback, ten epochs.",
+        text: include_str!("../../configs/chl-mnist.toml"),
+    },
+    Preset {
         name: "tiny",
         summary: "784-32-10 with tanh on a few digits: trains in seconds.",
         text: include_str!("../../configs/tiny.toml"),

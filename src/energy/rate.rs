@@ -8,8 +8,8 @@
 //! ```
 //!
 //! For γ → 0 the rule γ^{l−L} [x_l x_{l−1}ᵀ(clamped) − x_l x_{l−1}ᵀ(free)] becomes backpropagation of the loss whose output error has
-//! no f' (for logistic outputs: cross-entropy). The dynamics are not the gradient of an energy in these variables; what is
-//! reported as energy is ½ Σ drive², which is zero at the equilibrium.
+//! no f' (for logistic outputs: cross-entropy). The dynamics are not the gradient of an energy in these variables: what is reported
+//! as energy is zero, and only the residual says how far the network is from its equilibrium.
 
 use super::Activation;
 use crate::math::Real;

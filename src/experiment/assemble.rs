@@ -39,7 +39,9 @@ pub fn network(config: &Config) -> Result<NetworkSpec, NetworkError> {
         (1..model.widths.len()).map(|layer| model.precision.of(layer).unwrap_or(f64::NAN)).collect();
     NetworkSpec::new(&model.widths, model.act_fn, model.loss)?
         .with_output(model.output_act_fn)?
-        .with_precision(&precision)
+        .with_precision(&precision)?
+        .with_energy(model.energy)?
+        .with_feedback_gain(model.feedback_gain)
 }
 
 /// The data, checked against the network.

@@ -5,8 +5,11 @@ use serde::Serialize;
 use super::assemble::{self, AssembleError};
 use super::machine::{Closeness, Procedure, Purpose, StepError, closeness};
 use crate::config::{Config, ScheduleMode};
+use crate::energy::EnergyKind;
 use crate::math::{Field, Real};
+use crate::network::{NetworkSpec, Parameters, Weights};
 use crate::reference::backprop;
+use crate::reference::implicit::{self, ImplicitError};
 use crate::settling::StopReason;
 
 /// What one program made of the batch.
@@ -57,6 +60,9 @@ pub enum CompareError {
         /// How.
         source: StepError,
     },
+    /// There is no exact gradient to compare with.
+    #[error("energy = \"hopfield\": {0}")]
+    Implicit(#[from] ImplicitError),
     /// Backpropagation compared with itself.
     #[error("learning.rule = \"backprop\" has nothing to compare: it is what the rules are compared with")]
     NoRule,
@@ -70,7 +76,7 @@ pub fn compare<T: Real>(config: &Config) -> Result<Comparison, CompareError> {
     let count = config.data.batch_size.min(splits.train.len());
     let (data, target) = splits.train.batch::<T>(&(0..count).collect::<Vec<_>>());
     let weights = network.initial_weights::<T>(config.model.init, config.seed);
-    let exact = backprop::gradient(&network, &weights, &data, &target);
+    let (exact, loss) = exact(&network, &weights, &data, &target)?;
     let procedure = Procedure { plan: Some(&plan), limits: assemble::limits(config) };
     let mut entries: Vec<Entry> = Vec::new();
     let mut reference = None;
@@ -84,7 +90,7 @@ pub fn compare<T: Real>(config: &Config) -> Result<Comparison, CompareError> {
         let record = machine.step((&data, &target), procedure, Purpose::Show).map_err(failed)?;
         let states = machine.states().map_err(failed)?;
         let estimate = record.estimate.unwrap_or_default();
-        let (layers, whole) = closeness(&estimate, &exact.parameters);
+        let (layers, whole) = closeness(&estimate, &exact);
         let (first_estimate, first_states) = reference.get_or_insert_with(|| (estimate.clone(), states.clone()));
         let last = record.phases.last();
         entries.push(Entry {
@@ -99,7 +105,32 @@ pub fn compare<T: Real>(config: &Config) -> Result<Comparison, CompareError> {
             bit_identical: *first_estimate == estimate && *first_states == states,
         });
     }
-    Ok(Comparison { batch: count, loss: exact.score.loss / count as f64, entries })
+    Ok(Comparison { batch: count, loss, entries })
+}
+
+/// The gradient a rule of this energy is held against, and the mean loss: backpropagation, or for the Hopfield energy, whose output
+/// is no feedforward function, recurrent backpropagation at the free equilibrium.
+fn exact<T: Real>(
+    network: &NetworkSpec,
+    weights: &Weights<T>,
+    data: &Field<T>,
+    target: &Field<T>,
+) -> Result<(Weights<T>, f64), CompareError> {
+    if network.energy() != EnergyKind::Hopfield {
+        let gradient = backprop::gradient(network, weights, data, target);
+        return Ok((gradient.parameters, gradient.score.loss / data.ncols() as f64));
+    }
+    let wide = |p: &Parameters<T>| Parameters {
+        weights: p.weights.mapv(Real::wide),
+        bias: p.bias.iter().map(|b| b.wide()).collect(),
+    };
+    let narrow = |p: &Parameters<f64>| Parameters {
+        weights: p.weights.mapv(T::of),
+        bias: p.bias.iter().map(|&b| T::of(b)).collect(),
+    };
+    let weights: Weights<f64> = weights.iter().map(wide).collect();
+    let found = implicit::gradient(network, &weights, &data.mapv(Real::wide), &target.mapv(Real::wide))?;
+    Ok((found.parameters.iter().map(narrow).collect(), found.loss))
 }
 
 fn state_distance<T: Real>(a: &[Field<T>], b: &[Field<T>]) -> f64 {

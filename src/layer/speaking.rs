@@ -94,7 +94,6 @@ impl<T: Real> Layer<T> {
                 let supervised = if clamped || !matches!(self.body, Body::Output { .. }) { 0.0 } else { supervised };
                 supervised + internal
             }
-            (EnergyKind::Rate, ..) if self.can_move() => 0.5 * sum_of_squares(values(&self.drive)),
             _ => 0.0,
         }
     }

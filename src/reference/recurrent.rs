@@ -16,7 +16,7 @@ use super::coding::blank;
 use super::contrast::Contrast;
 use crate::energy::{Activation, EnergyKind, hopfield, rate, step};
 use crate::math::kernel::{Left, Shape, Start};
-use crate::math::{Field, Real, extent, sum_of_squares, values, values_mut};
+use crate::math::{Field, Real, extent, values, values_mut};
 use crate::network::{NetworkSpec, Weights};
 use crate::rule::{Plan, PlannedPhase};
 use crate::settling::{Limits, Look, PhaseRecord, StopReason, Stopper};
@@ -190,7 +190,7 @@ impl<T: Real> Recurrent<T> {
                 report.unsettled = self.drive[l].iter().filter(|drive| drive.abs() > T::of(tolerance)).count();
             }
             if self.network.energy() == EnergyKind::Rate {
-                report.energy = if moves { 0.5 * sum_of_squares(values(&self.drive[l])) } else { 0.0 };
+                report.energy = 0.0;
             } else if l > 0 {
                 let (x, a) = (values(&self.x[l]), values(&self.a[l]));
                 report.energy += hopfield::energy(self.network.activation(l), x, a);

@@ -102,6 +102,11 @@ const IDLE_CASES: &[(&[&str], &[&str])] = &[
     (&["inference.check_every=5"], &["inference.check_every=5", "inference.tolerance=1e-3"]),
     (&["inference.plateau=0"], &["inference.plateau=0", "inference.tolerance=1e-3"]),
     (&["learning.nudge=0.5", "learning.rule=pc-clamped"], &["learning.nudge=0.5"]),
+    (&["learning.nudging=symmetric", "learning.rule=pc-clamped"], &["learning.nudging=symmetric"]),
+    (
+        &["model.feedback_gain=0.5"],
+        &["model.feedback_gain=0.5", "model.energy=rate", "learning.rule=chl", "inference.free_phase=relax"],
+    ),
     (&["learning.momentum=0.5"], &["learning.momentum=0.5", "learning.optimizer=momentum"]),
     (&["learning.beta1=0.5", "learning.optimizer=sgd"], &["learning.beta1=0.5"]),
     (&["learning.beta2=0.5", "learning.optimizer=sgd"], &["learning.beta2=0.5", "learning.optimizer=adamw"]),

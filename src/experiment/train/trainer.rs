@@ -9,12 +9,13 @@ use super::opened::{self, Opened};
 use super::{Beginning, Evaluation, Observer, Progress, Summary, TrainError};
 use crate::config::Config;
 use crate::data::dataset::Splits;
-use crate::experiment::assemble;
+use crate::energy::EnergyKind;
+use crate::experiment::assemble::{self, AssembleError};
 use crate::experiment::machine::{Machine, Procedure, Purpose, StepError, closeness};
 use crate::math::Real;
 use crate::network::{NetworkSpec, Weights};
 use crate::reference::backprop;
-use crate::rule::Plan;
+use crate::rule::{Plan, RuleName};
 use crate::run::checkpoint::{self, Position, Snapshot};
 use crate::run::meta::{Meta, Status};
 use crate::run::table::Table;
@@ -48,6 +49,13 @@ impl<'a, T: Real> Trainer<'a, T> {
         beginning: Beginning,
         observer: &mut dyn Observer,
     ) -> Result<Self, TrainError> {
+        if network.energy() == EnergyKind::Hopfield
+            && config.record.cosine_every > 0
+            && config.learning.rule != RuleName::Backprop
+        {
+            let what = "record.cosine_every compares with backpropagation, which is not the gradient of a Hopfield network; set it to 0";
+            return Err(AssembleError::Misfit(what.to_owned()).into());
+        }
         let plan = assemble::plan(config, &network)?;
         let engine_failed = |source| TrainError::Step { step: 0, checkpoint: None, source };
         let opened = match &beginning {
