@@ -13,7 +13,7 @@
 //! its sentence; a task that ends takes its neighbours with it by closing its mailboxes; a network in which nothing moves for
 //! `stall` is reported with who waits for whom; a number that is not finite ends the phase as diverged with layer and unit.
 //!
-//! Read on: [`mailbox`], `actor` (the task), `lock_step`, `free_running` (the two orders), `coordinator` (the phases).
+//! Read on: [`mod@mailbox`], `actor` (the task), `lock_step`, `free_running` (the two orders), `coordinator` (the phases).
 
 mod actor;
 mod coordinator;

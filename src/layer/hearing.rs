@@ -1,0 +1,125 @@
+//! What a layer hears: batches and phases from the coordinator, predictions from below, errors from above.
+
+use std::sync::Arc;
+
+use ndarray::Array2;
+
+use super::{Body, Layer, LayerError, Voice};
+use crate::math::{Field, Real};
+use crate::signal::{Motion, Origin, Phase, Reading, Signal, Teaching};
+
+impl<T: Real> Layer<T> {
+    pub(super) fn present(
+        &mut self,
+        batch: usize,
+        data: Option<Arc<Field<T>>>,
+        target: Option<Arc<Field<T>>>,
+    ) -> Result<(), LayerError> {
+        let shape = (self.network.widths()[self.index], batch);
+        let given = |numbers: Option<Arc<Field<T>>>, what| match numbers {
+            Some(numbers) if numbers.dim() == shape => Ok(numbers),
+            Some(numbers) => Err(self.fault(format!("{what} are {:?}, the layer is {shape:?}", numbers.dim()))),
+            None => Err(self.fault(format!("no {what} were presented"))),
+        };
+        let keep = |state: &Field<T>| if state.dim() == shape { state.clone() } else { Array2::zeros(shape) };
+        self.body = match &self.body {
+            Body::Input(_) => Body::Input(given(data, "data")?),
+            Body::Output { state, .. } => {
+                let state = if self.network.energy().has_output_state() { keep(state) } else { Array2::zeros((0, 0)) };
+                Body::Output { target: given(target, "targets")?, state }
+            }
+            Body::Hidden(state) => Body::Hidden(keep(state)),
+        };
+        self.forget_batch(batch);
+        self.state_moved();
+        Ok(())
+    }
+
+    fn forget_batch(&mut self, batch: usize) {
+        self.batch = batch;
+        self.measured = None;
+        if let Some(incoming) = &mut self.incoming {
+            incoming.clear();
+        }
+        if let Some(outgoing) = &mut self.outgoing {
+            outgoing.clear();
+        }
+    }
+
+    pub(super) fn begin(&mut self, phase: Phase) {
+        self.teaching = Teaching::Free;
+        if let Motion::Relax { teaching, from } = phase.motion {
+            self.teaching = teaching;
+            self.begin_at(from);
+        }
+        let nudge = self.nudge();
+        if let (Some(outgoing), true) = (&mut self.outgoing, self.index + 1 == self.network.depth()) {
+            outgoing.above.gain = nudge;
+        }
+        if let Some(incoming) = &mut self.incoming {
+            incoming.touch();
+        }
+        self.phase = Some(phase);
+        self.step = 0;
+        self.staleness = 0;
+        self.measured = None;
+        self.bad = None;
+        self.arrived = false;
+    }
+
+    /// Puts the states where a phase begins; a clamped output is put on its target.
+    fn begin_at(&mut self, from: Origin) {
+        let clamped = self.teaching == Teaching::Clamped;
+        let (state, target) = match &mut self.body {
+            Body::Hidden(state) => (state, None),
+            Body::Output { state, target } if !state.is_empty() => (state, Some(target).filter(|_| clamped)),
+            _ => return,
+        };
+        match (target, from, &self.remembered) {
+            (Some(target), ..) => state.assign(target),
+            (None, Origin::Zero, _) => state.fill(T::zero()),
+            (None, Origin::Remembered, Some(remembered)) => state.assign(remembered),
+            _ => return,
+        }
+        self.state_moved();
+    }
+
+    /// Takes in the current that the layer below predicts.
+    pub fn hear_prediction(&mut self, prediction: Signal<T>) {
+        if let Some(incoming) = &mut self.incoming {
+            incoming.hear(prediction);
+            self.measured = None;
+        }
+    }
+
+    /// Takes in the error of the layer above. In a phase that is read at the first arrival, that is now: in lock-step at the step
+    /// at which the first error must arrive, otherwise when the first error arrives that is not zero.
+    pub fn hear_error(&mut self, error: Signal<T>) {
+        let Some(outgoing) = &mut self.outgoing else { return };
+        self.staleness = self.staleness.max(outgoing.hear(error));
+        self.measured = None;
+        if let (Some(Phase { reading: Reading::FirstArrival(coefficient), .. }), false) = (self.phase, self.arrived) {
+            let due = (self.network.depth() - 1 - self.index) as u64;
+            let first = if self.settings.voice == Voice::Adjoint { self.step == due } else { !self.hears_silence() };
+            if first {
+                // There is an error, it was heard just now: collecting cannot fail.
+                self.arrived = self.collect(coefficient).is_ok();
+            }
+        }
+    }
+
+    /// True if the error heard, worked out as of now, is zero everywhere.
+    fn hears_silence(&mut self) -> bool {
+        let Some(mut outgoing) = self.outgoing.take() else { return true };
+        let silent = self.source().is_none_or(|source| outgoing.hears_silence(source));
+        self.outgoing = Some(outgoing);
+        silent
+    }
+
+    /// A prediction of this version was replaced before anybody heard it.
+    pub fn prediction_was_lost(&mut self, version: u64) {
+        if let Some(outgoing) = &mut self.outgoing {
+            outgoing.forget(version);
+        }
+    }
+}
