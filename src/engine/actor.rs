@@ -57,6 +57,7 @@ pub(super) enum After<T> {
 /// Runs until the coordinator drops its end of the directives, then returns the layer.
 pub(super) async fn run<T: Real>(mut actor: Actor<T>) -> Layer<T> {
     let mut pending = None;
+    let _departure = Departure { whereabouts: Arc::clone(&actor.whereabouts), layer: actor.layer.index() };
     loop {
         let directive = match pending.take() {
             Some(directive) => directive,
@@ -91,8 +92,19 @@ pub(super) async fn run<T: Real>(mut actor: Actor<T>) -> Layer<T> {
             }
         }
     }
-    actor.waits(Awaits::Gone);
     actor.layer
+}
+
+/// Says where the layer has gone before its neighbours can notice, also when it panics.
+pub(super) struct Departure {
+    pub(super) whereabouts: Arc<Whereabouts>,
+    pub(super) layer: usize,
+}
+
+impl Drop for Departure {
+    fn drop(&mut self) {
+        self.whereabouts.ends(self.layer);
+    }
 }
 
 impl<T: Real> Actor<T> {

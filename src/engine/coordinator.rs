@@ -14,7 +14,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, timeout_at};
 
 use super::actor::News;
-use super::whereabouts::Whereabouts;
+use super::whereabouts::{Watchdog, Whereabouts};
 use super::{EngineError, Schedule};
 use crate::math::Real;
 use crate::rule::PlannedPhase;
@@ -27,11 +27,13 @@ const COUNT_EVERY: Duration = Duration::from_millis(5);
 /// One end of every line to the layers.
 pub(super) struct Coordinator<T> {
     pub(super) schedule: Schedule,
-    pub(super) stall: Duration,
+    pub(super) watchdog: Watchdog,
     pub(super) directives: Vec<mpsc::Sender<Directive<T>>>,
     pub(super) news: mpsc::Receiver<News<T>>,
     pub(super) whereabouts: Arc<Whereabouts>,
     pub(super) phase: u64,
+    /// Who lost a neighbour; from then on every call fails, and none waits for answers that will not come.
+    pub(super) broken: Option<usize>,
 }
 
 impl<T: Real> Coordinator<T> {
@@ -41,9 +43,12 @@ impl<T: Real> Coordinator<T> {
 
     /// Sends without waiting: a layer that leaves dozens of directives unread is not there any more.
     pub(super) fn tell(&self, layer: usize, directive: Directive<T>) -> Result<(), EngineError> {
+        if let Some(layer) = self.broken {
+            return Err(self.link_broken(layer));
+        }
         self.directives[layer].try_send(directive).map_err(|refused| match refused {
             TrySendError::Full(_) => self.stalled(),
-            TrySendError::Closed(_) => EngineError::Ended,
+            TrySendError::Closed(_) => self.ended(),
         })
     }
 
@@ -54,6 +59,7 @@ impl<T: Real> Coordinator<T> {
     /// Runs one phase to its end.
     pub(super) async fn phase(&mut self, planned: &PlannedPhase, limits: Limits) -> Result<PhaseRecord, EngineError> {
         self.phase += 1;
+        self.watchdog.wake();
         let lock_step = self.schedule == Schedule::LockStep;
         let limits = match planned.reading {
             Reading::AtEnd => limits,
@@ -153,10 +159,11 @@ impl<T: Real> Coordinator<T> {
     }
 
     pub(super) async fn extract(&mut self, wanted: Wanted) -> Result<Vec<Extract<T>>, EngineError> {
+        self.watchdog.wake();
         self.tell_all(|| Directive::Extract(wanted))?;
         let mut extracts: Vec<Option<Extract<T>>> = (0..self.layers()).map(|_| None).collect();
         while extracts.iter().any(Option::is_none) {
-            if let News::Extract(layer, extract) = self.next_news(None).await?.ok_or(EngineError::Ended)? {
+            if let News::Extract(layer, extract) = self.next_news(None).await?.ok_or_else(|| self.ended())? {
                 extracts[layer] = Some(extract);
             }
         }
@@ -164,7 +171,7 @@ impl<T: Real> Coordinator<T> {
     }
 
     async fn next_report(&mut self) -> Result<Report, EngineError> {
-        self.next_report_until(None).await?.ok_or(EngineError::Ended)
+        self.next_report_until(None).await?.ok_or_else(|| self.ended())
     }
 
     /// The next report; `None` if `until` comes first.
@@ -181,27 +188,36 @@ impl<T: Real> Coordinator<T> {
     /// The next news; `None` if `until` comes first. An error if a layer failed, or if nothing moves for too long.
     async fn next_news(&mut self, until: Option<Instant>) -> Result<Option<News<T>>, EngineError> {
         loop {
-            let progress = self.whereabouts.progress();
-            let patience = Instant::now() + self.stall;
+            let patience = self.watchdog.patience(self.whereabouts.progress());
             let deadline = until.map_or(patience, |until| until.min(patience));
             match timeout_at(deadline, self.news.recv()).await {
                 Ok(Some(News::Fault(fault))) => return Err(fault.into()),
                 Ok(Some(News::LinkBroken(layer))) => {
-                    let whereabouts = self.whereabouts.to_string();
-                    return Err(EngineError::LinkBroken { layer, phase: self.phase, whereabouts });
+                    self.broken = Some(layer);
+                    return Err(self.link_broken(layer));
                 }
                 Ok(Some(news)) => return Ok(Some(news)),
-                Ok(None) => return Err(EngineError::Ended),
+                Ok(None) => return Err(self.ended()),
+                Err(_) if Instant::now() >= self.watchdog.patience(self.whereabouts.progress()) => {
+                    return Err(self.stalled());
+                }
                 Err(_) if until.is_some_and(|until| Instant::now() >= until) => return Ok(None),
-                Err(_) if self.whereabouts.progress() == progress => return Err(self.stalled()),
                 Err(_) => {}
             }
         }
     }
 
+    fn link_broken(&self, layer: usize) -> EngineError {
+        EngineError::LinkBroken { layer, phase: self.phase, whereabouts: self.whereabouts.to_string() }
+    }
+
+    fn ended(&self) -> EngineError {
+        EngineError::Ended { whereabouts: self.whereabouts.to_string() }
+    }
+
     fn stalled(&self) -> EngineError {
         let whereabouts = self.whereabouts.to_string();
-        EngineError::Stalled { phase: self.phase, seconds: self.stall.as_secs_f64(), whereabouts }
+        EngineError::Stalled { phase: self.phase, seconds: self.watchdog.stall.as_secs_f64(), whereabouts }
     }
 }
 

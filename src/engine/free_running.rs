@@ -43,6 +43,7 @@ async fn wave<T: Real>(actor: &mut Actor<T>) -> Result<bool, Broken> {
     if let (Some(outbox), Some(prediction)) = (&actor.links.to_above, actor.layer.speak_prediction()) {
         outbox.send(prediction)?;
     }
+    actor.whereabouts.goes_on(actor.layer.index());
     let report = Report { repose: Repose::Settled, ..actor.layer.report() };
     Ok(actor.report(report).await)
 }
@@ -150,7 +151,10 @@ async fn rest<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Option<Af
         if waiting.contains(&true) { Poll::Ready(None) } else { Poll::Pending }
     })
     .await;
-    actor.whereabouts.goes_on(actor.layer.index());
+    // A recount is answered without moving: the watchdog must not take it for progress.
+    if !matches!(directive, Some(Some(Directive::Recount))) {
+        actor.whereabouts.goes_on(actor.layer.index());
+    }
     match directive {
         None => None,
         Some(None) => Some(After::Dismissed),

@@ -48,6 +48,7 @@ pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
 async fn forward<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
     hear_prediction(actor).await?;
     actor.layer.forward();
+    actor.whereabouts.goes_on(actor.layer.index());
     say_prediction(actor)
 }
 

@@ -7,11 +7,14 @@
 //! Order promised: signals of one mailbox are heard in the order in which they were sent. Between mailboxes nothing is
 //! promised. A pair of bounded queues with waiting sends, in both directions of a chain, deadlocks; hence none of that here.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use crate::signal::Signal;
+use crate::signal::{Signal, Stamp};
 
 /// More than a correct neighbour can be ahead.
 const AHEAD_MOST: usize = 4;
@@ -43,7 +46,20 @@ struct Inner<T> {
     delivery: Delivery,
     waiting: VecDeque<Signal<T>>,
     waker: Option<Waker>,
+    held: bool,
     closed: bool,
+}
+
+impl<T> Inner<T> {
+    /// Something can be heard in `phase`.
+    fn ready(&self, phase: u64) -> bool {
+        !self.held && self.waiting.front().is_some_and(|signal| signal.stamp.phase <= phase)
+    }
+
+    /// The sender is gone and everything it sent was taken.
+    fn over(&self) -> bool {
+        self.closed && self.waiting.is_empty()
+    }
 }
 
 type Shared<T> = Arc<Mutex<Inner<T>>>;
@@ -63,12 +79,18 @@ pub struct Inbox<T>(Shared<T>);
 
 /// A mailbox's two ends.
 pub fn mailbox<T>(delivery: Delivery) -> (Outbox<T>, Inbox<T>) {
-    let inner = Inner { delivery, waiting: VecDeque::with_capacity(AHEAD_MOST), waker: None, closed: false };
+    let waiting = VecDeque::with_capacity(AHEAD_MOST);
+    let inner = Inner { delivery, waiting, waker: None, held: false, closed: false };
     let shared = Arc::new(Mutex::new(inner));
     (Outbox(Arc::clone(&shared)), Inbox(shared))
 }
 
 impl<T> Outbox<T> {
+    /// Its mailbox's gate.
+    pub fn gate(&self) -> Gate<T> {
+        Gate(Arc::clone(&self.0))
+    }
+
     /// Sends without waiting.
     pub fn send(&self, signal: Signal<T>) -> Result<Sent, Broken> {
         let mut replaced = None;
@@ -100,37 +122,73 @@ impl<T> Inbox<T> {
     /// The next signal, if one waits and `phase` has come: a signal of a later phase stays where it is.
     pub fn try_take(&self, phase: u64) -> Option<Signal<T>> {
         let mut inner = lock(&self.0);
-        if inner.waiting.front()?.stamp.phase > phase { None } else { inner.waiting.pop_front() }
+        if inner.ready(phase) { inner.waiting.pop_front() } else { None }
     }
 
     /// Polls for the next signal of a phase up to `phase`.
     pub fn poll_take(&self, phase: u64, context: &mut Context<'_>) -> Poll<Result<Signal<T>, Broken>> {
         let mut inner = lock(&self.0);
-        match inner.waiting.front() {
-            Some(signal) if signal.stamp.phase <= phase => Poll::Ready(inner.waiting.pop_front().ok_or(Broken)),
-            None if inner.closed => Poll::Ready(Err(Broken)),
-            _ => {
-                inner.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
+        if inner.ready(phase) || inner.over() {
+            return Poll::Ready(inner.waiting.pop_front().ok_or(Broken));
         }
+        inner.waker = Some(context.waker().clone());
+        Poll::Pending
     }
 
     /// True if the sender is gone and everything it sent was taken.
     pub fn is_over(&self) -> bool {
-        let inner = lock(&self.0);
-        inner.closed && inner.waiting.is_empty()
+        lock(&self.0).over()
     }
 
-    /// Polls until something of a phase up to `phase` waits, without taking it.
+    /// Polls until something of a phase up to `phase` waits, without taking it, or nothing will come any more.
     pub fn poll_waiting(&self, phase: u64, context: &mut Context<'_>) -> Poll<()> {
         let mut inner = lock(&self.0);
-        let ready = inner.closed || inner.waiting.front().is_some_and(|signal| signal.stamp.phase <= phase);
-        if ready {
+        // Not `closed` alone: what waits for its phase would keep the receiver awake without anything to take.
+        if inner.ready(phase) || inner.over() {
             return Poll::Ready(());
         }
         inner.waker = Some(context.waker().clone());
         Poll::Pending
+    }
+}
+
+/// A hand on one mailbox from outside the network, for the study of slow and broken synapses. Layers cannot tell a signal that
+/// is held back from one that is slow.
+#[derive(Debug)]
+pub struct Gate<T>(Shared<T>);
+
+impl<T> Gate<T> {
+    /// From now on nothing is heard through this mailbox; what is sent waits in it, by the rules of its delivery.
+    pub fn hold(&self) {
+        lock(&self.0).held = true;
+    }
+
+    /// What waits can be heard again.
+    pub fn release(&self) {
+        let waker = {
+            let mut inner = lock(&self.0);
+            inner.held = false;
+            inner.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Ends the link, as if the neighbour at the other end were gone, for both sides.
+    pub fn cut(&self) {
+        close(&self.0);
+    }
+
+    /// The stamp of the last signal that was sent and not heard.
+    pub fn unheard(&self) -> Option<Stamp> {
+        lock(&self.0).waiting.back().map(|signal| signal.stamp)
+    }
+}
+
+impl<T> Clone for Gate<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -154,62 +212,5 @@ impl<T> Drop for Outbox<T> {
 impl<T> Drop for Inbox<T> {
     fn drop(&mut self) {
         close(&self.0);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::signal::{Content, Stamp};
-    use futures::future::poll_fn;
-
-    fn signal(phase: u64, version: u64) -> Signal<f32> {
-        let stamp = Stamp { phase, version, ..Stamp::default() };
-        Signal { stamp, content: Content::Prediction, numbers: Arc::default() }
-    }
-
-    fn heard(inbox: &Inbox<f32>, phase: u64) -> Option<u64> {
-        inbox.try_take(phase).map(|signal| signal.stamp.version)
-    }
-
-    #[test]
-    fn in_order_keeps_every_signal_and_a_runaway_neighbour_is_an_error() {
-        let (outbox, inbox) = mailbox(Delivery::InOrder);
-        for version in 1..=4 {
-            assert_eq!(outbox.send(signal(1, version)), Ok(Sent::Delivered));
-        }
-        assert_eq!(outbox.send(signal(1, 5)), Err(Broken));
-        assert_eq!((heard(&inbox, 1), heard(&inbox, 1)), (Some(1), Some(2)));
-        assert_eq!(outbox.send(signal(1, 5)), Ok(Sent::Delivered));
-    }
-
-    #[test]
-    fn newest_wins_replaces_what_was_not_heard_and_says_so() {
-        let (outbox, inbox) = mailbox(Delivery::NewestWins);
-        assert_eq!(outbox.send(signal(1, 1)), Ok(Sent::Delivered));
-        assert_eq!(outbox.send(signal(1, 2)), Ok(Sent::Replaced(1)));
-        assert_eq!((heard(&inbox, 1), heard(&inbox, 1)), (Some(2), None));
-        assert_eq!(outbox.send(signal(1, 3)), Ok(Sent::Delivered));
-    }
-
-    #[test]
-    fn a_signal_of_a_later_phase_waits_for_its_phase() {
-        let (outbox, inbox) = mailbox(Delivery::NewestWins);
-        assert!(outbox.send(signal(2, 1)).is_ok());
-        assert_eq!((heard(&inbox, 1), heard(&inbox, 2)), (None, Some(1)));
-    }
-
-    #[tokio::test]
-    async fn a_sender_that_goes_away_wakes_its_receiver_but_what_it_sent_is_still_heard() {
-        let (outbox, inbox) = mailbox(Delivery::InOrder);
-        let receiver = tokio::spawn(async move {
-            let first = poll_fn(|context| inbox.poll_take(1, context)).await.map(|signal| signal.stamp.version);
-            let second = poll_fn(|context| inbox.poll_take(1, context)).await.map(|signal| signal.stamp.version);
-            (first, second)
-        });
-        tokio::task::yield_now().await;
-        assert!(outbox.send(signal(1, 9)).is_ok());
-        drop(outbox);
-        assert_eq!(receiver.await.ok(), Some((Ok(9), Err(Broken))));
     }
 }

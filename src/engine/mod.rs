@@ -20,6 +20,8 @@ mod coordinator;
 mod free_running;
 mod lock_step;
 pub mod mailbox;
+#[cfg(test)]
+mod tests;
 mod whereabouts;
 
 use std::sync::Arc;
@@ -31,8 +33,8 @@ use tokio::sync::mpsc;
 
 use actor::{Actor, Links};
 use coordinator::Coordinator;
-use mailbox::{Delivery, mailbox};
-use whereabouts::Whereabouts;
+use mailbox::{Delivery, Gate, mailbox};
+use whereabouts::{Watchdog, Whereabouts};
 
 use crate::layer::{Layer, LayerSettings, Voice};
 use crate::math::optimizer::OptimizerSpec;
@@ -110,9 +112,12 @@ pub enum EngineError {
         /// The phase.
         phase: u64,
     },
-    /// Every task is gone.
-    #[error("all layers have ended")]
-    Ended,
+    /// A task is gone, and nobody is left to notice it.
+    #[error("a layer has ended: {whereabouts}")]
+    Ended {
+        /// Who waits for whom.
+        whereabouts: String,
+    },
 }
 
 impl EngineError {
@@ -132,6 +137,8 @@ impl EngineError {
 pub struct Engine<T: Real> {
     runtime: Runtime,
     coordinator: Coordinator<T>,
+    /// `[up, down]` between layers l and l + 1, at index l.
+    gates: Vec<[Gate<T>; 2]>,
 }
 
 /// Directives that may wait at a layer; the coordinator never has more than a few outstanding.
@@ -162,7 +169,8 @@ impl<T: Real> Engine<T> {
         let (news_out, news) = mpsc::channel(NEWS_MOST);
         let mut directives = Vec::with_capacity(layers);
         let mut parameters = weights.into_iter();
-        for (index, links) in chain(layers, settings.schedule).into_iter().enumerate() {
+        let (links, gates) = chain(layers, settings.schedule);
+        for (index, links) in links.into_iter().enumerate() {
             let (out, inbox) = mpsc::channel(DIRECTIVES_MOST);
             directives.push(out);
             let layer = Layer::new(network, index, parameters.next(), of_layer);
@@ -179,8 +187,19 @@ impl<T: Real> Engine<T> {
             runtime.spawn(actor::run(actor));
         }
         let phase = 0;
-        let (schedule, stall) = (settings.schedule, settings.stall);
-        Ok(Self { runtime, coordinator: Coordinator { schedule, stall, directives, news, whereabouts, phase } })
+        let (schedule, watchdog) = (settings.schedule, Watchdog::new(settings.stall));
+        let coordinator = Coordinator { schedule, watchdog, directives, news, whereabouts, phase, broken: None };
+        Ok(Self { runtime, coordinator, gates })
+    }
+
+    /// The gate of the link on which layer `from` speaks to its neighbour `to`; `None` if they are no neighbours.
+    pub fn gate(&self, from: usize, to: usize) -> Option<Gate<T>> {
+        let [up, down] = self.gates.get(from.min(to))?;
+        match to.checked_sub(from) {
+            Some(1) => Some(up.clone()),
+            None if from - to == 1 => Some(down.clone()),
+            _ => None,
+        }
     }
 
     /// Shows a batch: data (`n_0 × batch`) to the input, targets (`n_L × batch`) to the output, its size to everyone.
@@ -230,21 +249,23 @@ impl<T: Real> Engine<T> {
     }
 }
 
-/// The mailboxes of a chain of layers.
-fn chain<T>(layers: usize, schedule: Schedule) -> Vec<Links<T>> {
+/// The mailboxes of a chain of layers, and their gates.
+fn chain<T>(layers: usize, schedule: Schedule) -> (Vec<Links<T>>, Vec<[Gate<T>; 2]>) {
     let delivery = match schedule {
         Schedule::LockStep => Delivery::InOrder,
         Schedule::FreeRunning => Delivery::NewestWins,
     };
     let mut links: Vec<Links<T>> =
         (0..layers).map(|_| Links { to_above: None, from_above: None, to_below: None, from_below: None }).collect();
+    let mut gates = Vec::with_capacity(layers - 1);
     for lower in 0..layers - 1 {
         let (up, from_below) = mailbox(delivery);
         let (down, from_above) = mailbox(delivery);
+        gates.push([up.gate(), down.gate()]);
         links[lower].to_above = Some(up);
         links[lower].from_above = Some(from_above);
         links[lower + 1].from_below = Some(from_below);
         links[lower + 1].to_below = Some(down);
     }
-    links
+    (links, gates)
 }

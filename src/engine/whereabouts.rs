@@ -1,7 +1,10 @@
-//! Where every layer is and what it waits for: read by nobody but the watchdog, and by it only when nothing moves any more.
+//! Where every layer is and what it waits for: read by nobody but the watchdog, and told only when nothing moves any more.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// What a layer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,10 @@ impl Whereabouts {
         place.step.store(step, Relaxed);
     }
 
+    pub(super) fn ends(&self, layer: usize) {
+        self.0[layer].awaits.store(Awaits::Gone as u8, Relaxed);
+    }
+
     pub(super) fn goes_on(&self, layer: usize) {
         let place = &self.0[layer];
         place.awaits.store(Awaits::Nothing as u8, Relaxed);
@@ -68,5 +75,32 @@ impl fmt::Display for Whereabouts {
             write!(f, "{separator}layer {layer} {what} (phase {phase}, step {step})")?;
         }
         Ok(())
+    }
+}
+
+/// How long no layer has gone on. Answers to the coordinator's own questions are no sign of life.
+pub(super) struct Watchdog {
+    pub(super) stall: Duration,
+    progress: u64,
+    since: Instant,
+}
+
+impl Watchdog {
+    pub(super) fn new(stall: Duration) -> Self {
+        Self { stall, progress: 0, since: Instant::now() }
+    }
+
+    /// Nobody had anything to do until now.
+    pub(super) fn wake(&mut self) {
+        self.since = Instant::now();
+    }
+
+    /// When patience ends, given how far the layers are.
+    pub(super) fn patience(&mut self, progress: u64) -> Instant {
+        if self.progress != progress {
+            self.progress = progress;
+            self.wake();
+        }
+        self.since + self.stall
     }
 }

@@ -12,8 +12,8 @@
 //! nothing spoken is unheard, and the residuals belong to one consistent state. Versions are compared, not messages counted, so
 //! signals may be replaced by newer ones on the way. Loss or delay can hold a declaration up but never make it false.
 //!
-//! The two tempting rules, "all reported residuals are small" and "as many heard as spoken in sum", are wrong: counterexamples
-//! of five and eight steps exist and are a test. So is a report that is not checked for its phase.
+//! The two tempting rules, "all reported residuals are small" and "as many heard as spoken in sum", are wrong, and so is taking
+//! in a report without looking at its phase: `tests/it/settling.rs` finds the shortest counterexample to each.
 
 use crate::signal::{Report, Repose};
 

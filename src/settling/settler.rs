@@ -5,6 +5,10 @@
 //! new. Then it answers (its error may have changed though its state did not), and either stays at rest, if its residual is
 //! still within the tolerance, and reports again, or moves again. The gap between half and whole tolerance keeps a layer from
 //! flickering. A layer that has used its steps or was told to halt rests whatever its residual, and still answers.
+//!
+//! A layer that has something to say and can't say it yet (too much of what it said is unanswered) *waits*: it takes no step, so
+//! that no more piles up unsaid, and it does not count as resting, whatever else is true of it. Otherwise the network could be
+//! declared quiet around a state that its neighbours have never heard of.
 
 use crate::signal::Repose;
 
@@ -13,7 +17,7 @@ use crate::signal::Repose;
 pub enum Turn {
     /// Take a step, then say what is new.
     Move,
-    /// Report if `report`, then wait for a directive or a signal.
+    /// Report if `report`, then wait for a directive or a signal (or, with something unspoken, until it can be said).
     Rest {
         /// Something changed since the last report.
         report: bool,
@@ -46,9 +50,10 @@ impl Settler {
         self.reported = false;
     }
 
-    /// Whether it moves, and if not, why.
+    /// Whether it moves, and if not, why. Only a turn brings a layer to rest: one that was stirred or told to halt since may have
+    /// something to say, so that a recount must not count it as resting.
     pub fn repose(&self) -> Repose {
-        self.repose
+        if self.reported { self.repose } else { Repose::Moving }
     }
 
     /// What to do now that everything waiting has been heard and everything new has been said. `residual` is measured with all
@@ -59,13 +64,16 @@ impl Settler {
         self.repose = match self.repose {
             Repose::Halted => Repose::Halted,
             _ if step >= self.steps_max && can_move => Repose::Exhausted,
-            _ if !spoken => Repose::Moving,
             // With no tolerance a layer rests only when not a single bit of it would move; it wakes at the next signal.
             Repose::Settled if residual <= self.tolerance => Repose::Settled,
             _ if residual <= 0.5 * self.tolerance || !can_move => Repose::Settled,
             _ => Repose::Moving,
         };
         match self.repose {
+            _ if !spoken => {
+                self.reported = false;
+                Turn::Rest { report: false }
+            }
             Repose::Moving => {
                 self.reported = false;
                 Turn::Move

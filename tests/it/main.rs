@@ -8,4 +8,6 @@ mod free_running;
 mod gradients;
 mod kernel;
 mod lock_step;
+mod settling;
+mod stalls;
 mod tidy;
