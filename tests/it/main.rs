@@ -3,6 +3,7 @@
 mod cli;
 mod common;
 mod data;
+mod echo;
 mod family;
 mod free_running;
 mod gradients;

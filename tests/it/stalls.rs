@@ -25,7 +25,9 @@ fn stalled(result: Result<PhaseRecord, EngineError>) -> String {
 
 #[test]
 fn a_signal_held_back_is_never_called_settled_and_the_watchdog_names_it() {
-    for (threads, link) in [1, 2].into_iter().flat_map(|threads| links().map(move |link| (threads, link))) {
+    // On two threads the links of one layer are enough: every one of these waits for the watchdog.
+    let of_one_layer = links().filter(|link| link.0 == 2).map(|link| (2, link));
+    for (threads, link) in links().map(|link| (1, link)).chain(of_one_layer) {
         in_time(move || {
             let mut scene = Scene::nudged(Schedule::FreeRunning, threads, IMPATIENT);
             scene.gate(link).hold();

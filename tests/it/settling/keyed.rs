@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
 /// A real machine beside a key of everything in it. `Debug` shows every field, private ones too, so machines with the same key
-/// behave alike; 64 bits hold a million states with a chance of 10⁻⁷ that any two are taken for one.
+/// behave alike. The chance that any two of a million are taken for one is below 10⁻⁷.
 #[derive(Clone, Debug)]
 pub(super) struct Keyed<M> {
     machine: Rc<M>,

@@ -8,8 +8,9 @@
 //! prediction = x        error = x − heard prediction        residual = |heard error − error|        x ← x ± 1
 //! ```
 //!
-//! Nothing else of the engine is imitated but the order within a layer: it hears what waits, in any number and at any time, but
-//! takes directives only where the real task looks for them; it turns only when everything it can say is said.
+//! A layer is freer here than the real task, which hears, speaks and turns in a fixed order: it hears, speaks and obeys whenever
+//! there is something to hear, say or obey, also in the middle of that order, and turns whenever everything it can say is said
+//! (or, where it `hesitates`, at any time). What holds for it holds for the task.
 
 use asynapse::settling::{Settler, Standing, Turn};
 use asynapse::signal::{Report, Repose, Versions};
@@ -63,7 +64,7 @@ pub(super) struct Body {
     pub(super) x: i8,
     prediction: Option<i8>,
     error: Option<i8>,
-    /// `[above, below]`, like everything in pairs here.
+    /// `[above, below]`, like every pair here; these are the last versions.
     said: [u64; 2],
     heard: [u64; 2],
     new: [bool; 2],
