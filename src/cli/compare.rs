@@ -1,7 +1,9 @@
 //! `asynapse compare`.
 
 use super::{Failure, Typed, complain, say, say_json, show};
+use crate::config::Config;
 use crate::experiment::compare::{CompareError, Comparison, Entry, compare};
+use crate::experiment::eq17;
 use crate::math::Dtype;
 use crate::settling::StopReason;
 
@@ -11,7 +13,8 @@ use crate::settling::StopReason;
 Examples:
   asynapse compare                                          λ = 0.01, 50 steps, the embedded digits
   asynapse compare mnist data.dir=FOLDER dtype=f64
-  asynapse compare learning.nudge=0.001 inference.tolerance=1e-6 inference.max_infer_iters=20000 --min-cosine 0.9995")]
+  asynapse compare learning.nudge=0.001 inference.tolerance=1e-6 inference.max_infer_iters=20000 --min-cosine 0.9995
+  asynapse compare tiny --eq17 learning.nudge=0.1")]
 pub(super) struct Arguments {
     #[command(flatten)]
     typed: Typed,
@@ -21,6 +24,9 @@ pub(super) struct Arguments {
     /// Exit with 1 if a cosine similarity to backpropagation is below this, in any layer of any schedule
     #[arg(long, value_name = "COSINE")]
     min_cosine: Option<f64>,
+    /// Instead: the paper's corrected estimate (Eq. 17) beside symmetric and Richardson nudges, at λ, λ/2 and λ/4, in double precision
+    #[arg(long, conflicts_with_all = ["tolerance", "min_cosine"])]
+    eq17: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -33,6 +39,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
     }
     let config = arguments.typed.load()?.config;
+    if arguments.eq17 {
+        return eq17(&config, arguments.json);
+    }
     let comparison = match config.dtype {
         Dtype::F32 => compare::<f32>(&config),
         Dtype::F64 => compare::<f64>(&config),
@@ -52,6 +61,35 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     outside.iter().for_each(complain);
     Err(Failure { code: 1, message: String::new() })
+}
+
+/// The table of `--eq17`; 3 if a phase did not settle.
+fn eq17(config: &Config, json: bool) -> Result<(), Failure> {
+    let rows = eq17::table(config).map_err(Failure::input)?;
+    if json {
+        say_json(&rows)?;
+    } else {
+        let layers = rows.first().map_or(0, |row| row.layers.len());
+        let names: Vec<String> = (1..=layers).map(|l| format!("W{l}")).collect();
+        let mut head = vec!["λ", "relative error of"];
+        head.extend(names.iter().map(String::as_str));
+        head.extend(["all", "ended by"]);
+        let line = |row: &eq17::Row| {
+            let mut line = vec![format!("{}", row.nudge), row.estimate.to_owned()];
+            line.extend(row.layers.iter().chain([&row.whole]).map(|error| format!("{error:.3e}")));
+            line.push(row.stop_reason.to_string());
+            line
+        };
+        say(show::columns(&head, &rows.iter().map(line).collect::<Vec<_>>()));
+        say(
+            "\nFor hidden layers the first-order term that Eq. 17 subtracts is the gradient itself: what remains has the relative error 1.",
+        );
+    }
+    if rows.iter().all(|row| matches!(row.stop_reason, StopReason::Settled | StopReason::Plateau)) {
+        return Ok(());
+    }
+    let message = "a phase did not settle; raise inference.max_infer_iters, or give inference.tolerance a larger value";
+    Err(Failure::input(message).with_code(3))
 }
 
 fn table(comparison: &Comparison) -> String {

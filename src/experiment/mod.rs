@@ -6,6 +6,7 @@
 
 pub mod assemble;
 pub mod compare;
+pub mod eq17;
 pub mod machine;
 pub mod train;
 

@@ -7,6 +7,8 @@
 //!
 //! - [`implicit`]: recurrent backpropagation, the gradient at the free equilibrium of the Hopfield energy.
 //!
+//! - [`eq17`]: the paper's first-order correction, as a diagnostic.
+//!
 //! They share the product kernel, the activations, the losses and the optimisers with the layers, and nothing else. Next:
 //! `crate::engine`.
 
@@ -14,9 +16,23 @@ pub mod backprop;
 mod baseline;
 mod coding;
 mod contrast;
+pub mod eq17;
 pub mod implicit;
 mod recurrent;
 mod synchronous;
 
+use serde::{Deserialize, Serialize};
+
 pub use baseline::Baseline;
 pub use synchronous::Synchronous;
+
+/// In which order the reference updates the layers within a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// All at once, from the same signals; what lock-step actors do.
+    #[default]
+    Jacobi,
+    /// One after another from the top, each with the newest signals from above: the authors' program.
+    GaussSeidel,
+}
