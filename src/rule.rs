@@ -13,7 +13,10 @@
 //!
 //! The free phase of predictive coding has no errors, so its Hebbian product is zero and its coefficient may be (Eq. 21). γ is one but
 //! for rate networks with weak feedback (Xie & Seung 2003). The second nudged phase begins where the free phase ended.
-//! `backprop` is not a sequence of phases but the baseline, and is run by `crate::reference`.
+//! `backprop` is not a sequence of phases but the baseline, and is run by `crate::reference`. What has no name is put together from
+//! words in [`spelt_out`].
+
+pub mod spelt_out;
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +39,8 @@ pub enum RuleName {
     Ep,
     /// Contrastive Hebbian learning (Movellan 1991; with a rate network and weak feedback, Xie & Seung 2003).
     Chl,
+    /// Phases and read-out as spelt out ([`spelt_out`]).
+    SpeltOut,
     /// Plain backpropagation: the baseline.
     Backprop,
 }
@@ -103,7 +108,8 @@ impl PlannedPhase {
 }
 
 impl Plan {
-    /// The plan of a named rule for a network; `None` for backpropagation, which has no phases.
+    /// The plan of a named rule for a network; `None` for backpropagation, which has no phases. A rule that is spelt out has its own
+    /// way in, [`Plan::spelt_out`].
     pub fn named(
         rule: RuleName,
         network: &NetworkSpec,
@@ -115,6 +121,7 @@ impl Plan {
         let refuse = |what: &str| Err(PlanError(what.to_owned()));
         match rule {
             RuleName::Backprop => return Ok(None),
+            RuleName::SpeltOut => return refuse("a rule that is spelt out has no name to plan by"),
             RuleName::PcNudge | RuleName::PcClamped if !coding => {
                 return refuse("the pc- rules are rules of predictive coding; use ep or chl with this energy");
             }

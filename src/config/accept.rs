@@ -27,6 +27,8 @@ pub(super) fn accept(key: &Key, value: &Value, source: &Source) -> Result<Json, 
             each(items, |item| number(Interval::Positive, item)).map_err(|item| refused(key, item, source))
         }
         (Kind::Precision, _) => number(Interval::Positive, value).ok_or_else(|| refused(key, value, source)),
+        (Kind::Texts, Content::List(items)) => each(items, text).map_err(|item| refused(key, item, source)),
+        (Kind::Numbers, Content::List(items)) => each(items, finite).map_err(|item| refused(key, item, source)),
         (Kind::Groups, Content::Text(text)) if text == "neuron" => {
             Err(groups_unavailable(key).at(source.place(value.span.clone())))
         }
@@ -87,6 +89,19 @@ fn number(interval: Interval, value: &Value) -> Option<Json> {
         _ => return None,
     };
     interval.contains(x).then(|| Json::from(x))
+}
+
+fn text(value: &Value) -> Option<Json> {
+    if let Content::Text(text) = &value.data { Some(Json::from(text.as_str())) } else { None }
+}
+
+fn finite(value: &Value) -> Option<Json> {
+    let x = match value.data {
+        Content::Integer(number) => number as f64,
+        Content::Float(number) => number,
+        _ => return None,
+    };
+    x.is_finite().then(|| Json::from(x))
 }
 
 /// "must be …", with what was found instead under the caret.

@@ -9,7 +9,7 @@ use super::gather::Gathered;
 use super::rules::placed;
 use super::values::{Config, DataName};
 use super::write::differing;
-use super::{EnergyKind, OptimizerKind, RuleName};
+use super::{EnergyKind, OptimizerKind, ReadOut, RuleName};
 
 /// A key that does nothing under some choice.
 pub(super) struct Idle {
@@ -38,12 +38,32 @@ pub(super) const IDLE: &[Idle] = &[
     Idle {
         keys: &["learning.nudge", "learning.rule"],
         idle: does_not_nudge,
-        reason: "only the rules `pc-nudge` and `ep` nudge",
+        reason: "only the rules `pc-nudge` and `ep` nudge, and phases that are spelt out as `nudged`",
     },
     Idle {
         keys: &["learning.nudging", "learning.rule"],
-        idle: does_not_nudge,
-        reason: "only the rules `pc-nudge` and `ep` nudge",
+        idle: |c| !matches!(c.learning.rule, RuleName::PcNudge | RuleName::Ep),
+        reason: "only the rules `pc-nudge` and `ep` have it",
+    },
+    Idle {
+        keys: &["inference.free_phase", "learning.rule"],
+        idle: |c| c.learning.rule == RuleName::SpeltOut,
+        reason: "the rule `spelt-out` says in its phases how the free equilibrium is found",
+    },
+    Idle {
+        keys: &["learning.phases", "learning.rule"],
+        idle: |c| c.learning.rule != RuleName::SpeltOut,
+        reason: "only the rule `spelt-out` has it",
+    },
+    Idle {
+        keys: &["learning.read_out", "learning.rule"],
+        idle: |c| c.learning.rule != RuleName::SpeltOut,
+        reason: "only the rule `spelt-out` has it",
+    },
+    Idle {
+        keys: &["learning.coefficients", "learning.read_out", "learning.rule"],
+        idle: |c| c.learning.rule != RuleName::SpeltOut || c.learning.read_out != ReadOut::Coefficients,
+        reason: "only the read-out `coefficients` of the rule `spelt-out` has them",
     },
     Idle {
         keys: &["model.feedback_gain", "model.energy"],
@@ -77,7 +97,11 @@ pub(super) fn warnings(config: &Config, gathered: &Gathered<'_>) -> Vec<Diagnost
 }
 
 fn does_not_nudge(config: &Config) -> bool {
-    !matches!(config.learning.rule, RuleName::PcNudge | RuleName::Ep)
+    match config.learning.rule {
+        RuleName::PcNudge | RuleName::Ep => false,
+        RuleName::SpeltOut => !config.learning.phases.iter().any(|phase| phase.contains("nudged")),
+        _ => true,
+    }
 }
 
 fn runs_every_step(config: &Config) -> bool {

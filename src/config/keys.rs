@@ -113,6 +113,8 @@ pub const KEYS: &[Key] = &[
     key("data.seed", SEED, "", "Seed of the generator of digits. Without effect on an IDX set."),
     key("data.shuffle", Kind::Flag, "",
         "Whether every epoch visits the training samples in a new order."),
+    key("data.scale", Kind::Choice(&["unit", "symmetric"]), "A.1",
+        "Interval that pixels are scaled to: `unit` is [0, 1], `symmetric` [−1, 1], as in the authors' program."),
     key("model.widths", Kind::Widths, "A.1",
         "Units per layer, from the data (layer 0) to the classes (layer L)."),
     key("model.act_fn", ACTIVATIONS, "Eq. 3", "Activation f of the hidden layers."),
@@ -149,16 +151,24 @@ pub const KEYS: &[Key] = &[
     key("inference.free_phase", Kind::Choice(&["forward", "relax", "persistent"]), "Eq. 20",
         "How the free equilibrium is found: `forward` computes it in one pass (predictive coding only), `relax` goes down \
          the energy from zero, `persistent` from where the batch before ended."),
-    key("learning.rule", Kind::Choice(&["pc-nudge", "pc-clamped", "first-step", "ep", "chl", "backprop"]), "Eq. 9, 25",
+    key("learning.rule", Kind::Choice(&["pc-nudge", "pc-clamped", "first-step", "ep", "chl", "spelt-out", "backprop"]), "Eq. 9, 25",
         "The learning rule: `pc-nudge` (weak supervision λ), `pc-clamped` (λ = Π_L), `first-step` (read at the first arrival of \
-         an error: exact backpropagation), `ep` (equilibrium propagation), `chl` (contrastive Hebbian), or the \
-         baseline `backprop`, which has no phases and replaces the schedule."),
+         an error: exact backpropagation), `ep` (equilibrium propagation), `chl` (contrastive Hebbian), `spelt-out` (the phases \
+         and the read-out of the keys below), or the baseline `backprop`, which has no phases and replaces the schedule."),
     key("learning.nudge", POSITIVE, "Eq. 25",
         "Weight λ (or β) of the supervised loss in the nudged phase; at most 1 for predictive coding. Without effect on rules \
          that clamp."),
     key("learning.nudging", Kind::Choice(&["one-sided", "negative", "symmetric", "richardson"]), "Eq. 9",
         "Sides of the free equilibrium on which the nudge is taken: `one-sided` and `negative` have an error of O(λ), \
          `symmetric` (+λ against −λ) and `richardson` (λ and λ/2, extrapolated) of O(λ²). For `pc-nudge` and `ep`."),
+    key("learning.phases", Kind::Texts, "Eq. 6, 9",
+        "Phases of the rule `spelt-out`: `forward`, `free`, `nudged`, `nudged C` (with C·λ) or `clamped`, each optionally followed by \
+         `from here`, `from zero` or `from free` (where the first phase ended)."),
+    key("learning.read_out", Kind::Choice(&["difference", "last", "first-arrival", "coefficients"]), "Eq. 6, 9",
+        "Read-out of the rule `spelt-out`: `difference` (h_K − h_{K−1})/(λ_K − λ_{K−1}) of the last two phases, `last` h_K/λ_K, \
+         `first-arrival` the same when the first error arrives, `coefficients` Σ c_k h_k."),
+    key("learning.coefficients", Kind::Numbers, "",
+        "Coefficients c_k of the read-out `coefficients`, one per phase."),
     key("learning.optimizer", Kind::Choice(&["sgd", "momentum", "adam", "adamw"]), "Eq. 2",
         "What turns the estimated gradient into a change of the weights."),
     key("learning.param_lr", POSITIVE, "Eq. 2",
@@ -173,6 +183,9 @@ pub const KEYS: &[Key] = &[
     key("schedule.mode", Kind::Choice(&["reference", "lock-step", "free-running"]), "",
         "`reference`: one loop over whole matrices; `lock-step`: actors, with the same numbers \
          bit for bit; `free-running`: actors that never wait. Replaced by the rule `backprop`."),
+    key("schedule.order", Kind::Choice(&["jacobi", "gauss-seidel"]), "",
+        "Order of the layers within a step of the mode `reference`: `jacobi`, all at once from the same signals; `gauss-seidel`, one \
+         after another from the top with the newest, as in the authors' program. Actors know no other than `jacobi`."),
     // Far more than there are cores already; a system refuses to start some ten thousand threads, and tokio then ends the program.
     key("schedule.threads", up_to(0, 1_024), "",
         "Threads. 0: all cores. The mode `reference` has exactly 1."),

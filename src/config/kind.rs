@@ -30,6 +30,10 @@ pub enum Kind {
     Widths,
     /// One precision, or one per layer.
     Precision,
+    /// A list of texts.
+    Texts,
+    /// A list of finite numbers.
+    Numbers,
     /// Groups of neurons per layer: a number or the word `neuron`.
     Groups,
 }
@@ -89,7 +93,7 @@ impl Kind {
         let article = match self {
             Self::Flag | Self::Text | Self::Choice(_) => "",
             Self::Integer { .. } | Self::Groups => "an ",
-            Self::Number(_) | Self::Widths | Self::Precision => "a ",
+            Self::Number(_) | Self::Widths | Self::Precision | Self::Texts | Self::Numbers => "a ",
         };
         format!("{article}{}", self.words())
     }
@@ -107,6 +111,8 @@ impl Kind {
             Self::Number(interval) => interval.words().to_owned(),
             Self::Widths => format!("list of at least 2 integers from 1 to {WIDEST}"),
             Self::Precision => "number > 0, or a list of them".to_owned(),
+            Self::Texts => "list of texts".to_owned(),
+            Self::Numbers => "list of numbers".to_owned(),
             Self::Groups => "integer ≥ 1 or `neuron`".to_owned(),
         }
     }
@@ -137,6 +143,8 @@ impl Kind {
             Self::Precision => {
                 json!({"anyOf": [positive, {"type": "array", "minItems": 1, "items": positive}]})
             }
+            Self::Texts => json!({"type": "array", "items": {"type": "string"}}),
+            Self::Numbers => json!({"type": "array", "items": {"type": "number"}}),
             Self::Groups => json!({"const": 1}),
         }
     }

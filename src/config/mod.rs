@@ -10,10 +10,13 @@
 
 // The words of the mathematics that a configuration can choose from; the other files of this module
 // take them from here.
+use crate::data::dataset::Scale;
 use crate::energy::{Activation, EnergyKind, Loss};
 use crate::math::Dtype;
 use crate::math::optimizer::OptimizerKind;
 use crate::network::Init;
+use crate::reference::Order;
+use crate::rule::spelt_out::ReadOut;
 use crate::rule::{FreePhase, Nudging, RuleName};
 use crate::signal::Message;
 

@@ -39,6 +39,11 @@ const PRESETS: &[Preset] = &[
         text: include_str!("../../configs/mnist-paper.toml"),
     },
     Preset {
+        name: "authors-mnist",
+        summary: "The settings of the authors' published program: images in [-1, 1], squared error, λ = 1e-4, layers one after another.",
+        text: include_str!("../../configs/authors-mnist.toml"),
+    },
+    Preset {
         name: "ep-mnist",
         summary: "784-256-10 on MNIST by equilibrium propagation, symmetric nudging, fifteen epochs.",
         text: include_str!("../../configs/ep-mnist.toml"),

@@ -9,7 +9,7 @@ use super::diagnostic::Diagnostic;
 use super::gather::Gathered;
 use super::keys::find;
 use super::values::{Config, DataName, Precision};
-use super::{Activation, Dtype, Loss, Message, RuleName, ScheduleMode};
+use super::{Activation, Dtype, EnergyKind, Loss, Message, Order, RuleName, ScheduleMode};
 
 /// A condition on a configuration.
 pub(super) struct Rule {
@@ -40,6 +40,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["inference.tolerance", "dtype"], tolerance_is_resolved),
     rule(&["learning.nudge", "learning.rule"], nudge_is_at_most_one),
     rule(&["schedule.threads", "schedule.mode"], reference_is_one_loop),
+    rule(&["schedule.order", "schedule.mode", "model.energy"], sequence_needs_one_loop),
     rule(&["links.message", "schedule.mode"], states_need_staleness),
     rule(&["inference.activity_lr", "dtype"], |c| in_f32(c, "inference.activity_lr", &[c.inference.activity_lr])),
     rule(&["learning.nudge", "dtype"], |c| in_f32(c, "learning.nudge", &[c.learning.nudge])),
@@ -179,6 +180,23 @@ fn reference_is_one_loop(config: &Config) -> Option<Diagnostic> {
     broken(
         "`schedule.threads` must be 1 with the mode `reference`",
         "the reference is one loop; `lock-step` computes the same numbers on any number of threads",
+    )
+}
+
+fn sequence_needs_one_loop(config: &Config) -> Option<Diagnostic> {
+    let sequence = config.schedule.order == Order::GaussSeidel;
+    if sequence && config.model.energy != EnergyKind::PredictiveCoding {
+        return broken(
+            "`schedule.order` can be `gauss-seidel` for predictive coding only",
+            "the other energies are updated all at once; use `jacobi`",
+        );
+    }
+    if !sequence || config.schedule.mode == ScheduleMode::Reference {
+        return None;
+    }
+    broken(
+        "`schedule.order` can be `gauss-seidel` with the mode `reference` only",
+        "one layer after another needs a clock that all of them share, which actors do not have; use `jacobi`",
     )
 }
 

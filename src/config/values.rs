@@ -6,7 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Activation, Dtype, EnergyKind, FreePhase, Init, Loss, Message, Nudging, OptimizerKind, RuleName};
+use super::{
+    Activation, Dtype, EnergyKind, FreePhase, Init, Loss, Message, Nudging, OptimizerKind, Order, ReadOut, RuleName,
+    Scale,
+};
 
 /// Declares one table: its fields, their documentation and their defaults.
 macro_rules! table {
@@ -71,6 +74,8 @@ table! {
         seed: u64 = 0,
         /// Whether every epoch visits the training samples in a new order.
         shuffle: bool = true,
+        /// The interval that pixels are scaled to.
+        scale: Scale = Scale::Unit,
     }
 }
 
@@ -125,6 +130,12 @@ table! {
         nudge: f64 = 0.01,
         /// On which sides of the free equilibrium the nudge is taken.
         nudging: Nudging = Nudging::OneSided,
+        /// The phases of a rule that is spelt out.
+        phases: Vec<String> = vec!["free".to_owned(), "nudged".to_owned()],
+        /// How they are read.
+        read_out: ReadOut = ReadOut::Difference,
+        /// One coefficient per phase, for the read-out of that name.
+        coefficients: Vec<f64> = Vec::new(),
         /// The optimiser.
         optimizer: OptimizerKind = OptimizerKind::Adam,
         /// Learning rate of the weights.
@@ -149,6 +160,8 @@ table! {
     Schedule {
         /// The schedule.
         mode: ScheduleMode = ScheduleMode::LockStep,
+        /// Order of the layers within a step of the reference.
+        order: Order = Order::Jacobi,
         /// Threads; 0 for all cores.
         threads: usize = 1,
         /// Seconds without progress after which the watchdog speaks.

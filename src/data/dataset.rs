@@ -1,11 +1,12 @@
 //! A data set in memory, and minibatches of it as the network wants them.
 //!
-//! Pixels stay bytes until a batch is made; then `x = pixel / 255` (appendix A.1: values in [0, 1]), feature-major, and the
-//! target is one-hot. The order of an epoch is a function of seed and epoch, so a resumed run sees the same batches.
+//! Pixels stay bytes until a batch is made; then `x = pixel / 255` (appendix A.1: values in [0, 1]) or `x = pixel / 127.5 − 1` (the
+//! authors' program: [−1, 1]), feature-major, and the target is one-hot. The order of an epoch is a function of seed and epoch, so a resumed run sees the same batches.
 
 use std::path::Path;
 
 use ndarray::Array2;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::digits;
@@ -14,6 +15,27 @@ use super::folder::{Split, open_folder};
 use crate::math::random::{Purpose, Stream};
 use crate::math::{Field, Real, values_mut};
 
+/// The interval that pixels are scaled to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scale {
+    /// [0, 1].
+    #[default]
+    Unit,
+    /// [−1, 1].
+    Symmetric,
+}
+
+impl Scale {
+    /// The number a pixel becomes.
+    fn of(self, pixel: u8) -> f64 {
+        match self {
+            Self::Unit => f64::from(pixel) / 255.0,
+            Self::Symmetric => f64::from(pixel) / 127.5 - 1.0,
+        }
+    }
+}
+
 /// Labelled samples.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
@@ -21,12 +43,13 @@ pub struct Dataset {
     labels: Vec<u8>,
     features: usize,
     classes: usize,
+    scale: Scale,
 }
 
 impl Dataset {
     fn new(split: Split, features: usize, classes: usize) -> Self {
         assert_eq!(split.pixels.len(), split.labels.len() * features, "one image per label");
-        Self { pixels: split.pixels, labels: split.labels, features, classes }
+        Self { pixels: split.pixels, labels: split.labels, features, classes, scale: Scale::default() }
     }
 
     /// Number of samples.
@@ -61,7 +84,7 @@ impl Dataset {
 
     /// Data (`features × batch`) and one-hot targets (`classes × batch`) of some samples.
     pub fn batch<T: Real>(&self, samples: &[usize]) -> (Field<T>, Field<T>) {
-        let scale: Vec<T> = (0..=255).map(|pixel| T::of(f64::from(pixel) / 255.0)).collect();
+        let scale: Vec<T> = (0..=255).map(|pixel| T::of(self.scale.of(pixel))).collect();
         let batch = samples.len();
         let mut data = Array2::zeros((self.features, batch));
         let out = values_mut(&mut data);
@@ -75,6 +98,11 @@ impl Dataset {
             target[[usize::from(self.labels[sample]), column]] = T::one();
         }
         (data, target)
+    }
+
+    /// From now on pixels are scaled to this interval.
+    pub fn rescale(&mut self, scale: Scale) {
+        self.scale = scale;
     }
 
     /// The order in which an epoch visits the samples.
@@ -93,7 +121,7 @@ impl Dataset {
 
     fn split_off(&mut self, at: usize) -> Self {
         let (pixels, labels) = (self.pixels.split_off(at * self.features), self.labels.split_off(at));
-        Self { pixels, labels, features: self.features, classes: self.classes }
+        Self { pixels, labels, features: self.features, classes: self.classes, scale: self.scale }
     }
 }
 
@@ -119,6 +147,15 @@ pub struct Splits {
     pub test: Dataset,
     /// Name and SHA-256 of every source: files, or the generator's output.
     pub sources: Vec<(String, String)>,
+}
+
+impl Splits {
+    /// The same samples with their pixels on another interval.
+    #[must_use]
+    pub fn rescaled(mut self, scale: Scale) -> Self {
+        [&mut self.train, &mut self.validation, &mut self.test].into_iter().for_each(|set| set.rescale(scale));
+        self
+    }
 }
 
 /// The embedded digits.
@@ -185,6 +222,20 @@ mod tests {
             assert!((0..784).all(|f| data[[f, column]] == (f64::from(image[f]) / 255.0) as f32));
             assert_eq!(target[[usize::from(splits.train.label(sample)), column]], 1.0);
             assert_eq!(target.column(column).sum(), 1.0);
+        }
+    }
+
+    #[test]
+    fn the_symmetric_scale_runs_from_minus_one_to_one() {
+        let splits = generated(1, Sizes { train: 30, validation: 5, test: 10 }).rescaled(Scale::Symmetric);
+        for set in [&splits.train, &splits.validation, &splits.test] {
+            let (data, _) = set.batch::<f64>(&[0, 1]);
+            for (column, sample) in [0, 1].into_iter().enumerate() {
+                for (feature, &pixel) in set.image(sample).iter().enumerate() {
+                    assert!((data[[feature, column]] - (2.0 * f64::from(pixel) / 255.0 - 1.0)).abs() < 1e-15);
+                }
+            }
+            assert_eq!(data.iter().copied().fold(f64::INFINITY, f64::min), -1.0);
         }
     }
 

@@ -51,7 +51,8 @@ pub fn data(config: &Config, network: &NetworkSpec) -> Result<Splits, AssembleEr
     let splits = match data.name {
         DataName::Digits => generated(data.seed, sizes),
         DataName::Idx => from_folder(Path::new(&data.dir), sizes)?,
-    };
+    }
+    .rescaled(data.scale);
     let (features, classes) = (splits.train.features(), splits.train.classes());
     let (inputs, outputs) = (network.widths()[0], network.widths()[network.depth()]);
     if inputs != features {
@@ -105,6 +106,10 @@ pub fn threads(config: &Config) -> usize {
 /// The plan of the configured rule; `None` for backpropagation.
 pub fn plan(config: &Config, network: &NetworkSpec) -> Result<Option<Plan>, AssembleError> {
     let learning = &config.learning;
+    if learning.rule == RuleName::SpeltOut {
+        let (phases, coefficients) = (&learning.phases, &learning.coefficients);
+        return Ok(Some(Plan::spelt_out(network, phases, learning.read_out, coefficients, learning.nudge)?));
+    }
     Ok(Plan::named(learning.rule, network, learning.nudge, learning.nudging, config.inference.free_phase)?)
 }
 
@@ -126,7 +131,9 @@ pub fn machine_in<T: Real>(
     let rate = config.inference.activity_lr;
     let schedule = match mode {
         ScheduleMode::Reference => {
-            return Ok(Machine::Reference(Box::new(Synchronous::new(network, weights, rate, optimizer(config)))));
+            let order = config.schedule.order;
+            let reference = Synchronous::in_order(network, weights, rate, optimizer(config), order);
+            return Ok(Machine::Reference(Box::new(reference)));
         }
         ScheduleMode::LockStep => Schedule::LockStep,
         ScheduleMode::FreeRunning => Schedule::FreeRunning,

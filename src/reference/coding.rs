@@ -6,6 +6,8 @@
 //!   ε_l = x_l − f(a_l),  e_l = Π_l ε_l,  d_l = e_l ⊙ f'(a_l)           l < L
 //!   e_L = λ (T − p(a_L)),  d_L = e_L ⊙ p'(a_L)
 //!   x_l ← x_l + η_x (W_{l+1}ᵀ d_{l+1} − e_l)                            l < L
+//! Gauss-Seidel order instead of Jacobi: l = L−1 … 1 one after another, e_l and d_l made anew once x_l has moved.
+//!
 //! at the end, for every phase that is read:  h_l += c_k d_l x_{l−1}ᵀ;  then one optimiser step with −h_l / B
 //! ```
 //!
@@ -13,6 +15,7 @@
 
 use ndarray::Array2;
 
+use super::Order;
 use super::backprop::current;
 use super::contrast::Contrast;
 use crate::energy::Score;
@@ -28,6 +31,7 @@ use crate::signal::{BadNumber, Motion, Origin, Reading, Report, Repose, Teaching
 pub(super) struct Coding<T> {
     network: NetworkSpec,
     rate: T,
+    order: Order,
     /// `x_0 … x_{L−1}`.
     x: Vec<Field<T>>,
     target: Field<T>,
@@ -42,10 +46,21 @@ pub(super) struct Coding<T> {
 
 impl<T: Real> Coding<T> {
     /// A network without a batch.
-    pub(super) fn new(network: &NetworkSpec, rate: f64) -> Self {
+    pub(super) fn new(network: &NetworkSpec, rate: f64, order: Order) -> Self {
         let none = Vec::new;
         let (network, rate, target) = (network.clone(), T::of(rate), Array2::zeros((0, 0)));
-        Self { network, rate, x: none(), target, a: none(), e: none(), d: none(), drive: none(), remembered: None }
+        Self {
+            network,
+            rate,
+            order,
+            x: none(),
+            target,
+            a: none(),
+            e: none(),
+            d: none(),
+            drive: none(),
+            remembered: None,
+        }
     }
 
     /// `x_0 … x_{L−1}`, then the current `a_L`.
@@ -163,10 +178,22 @@ impl<T: Real> Coding<T> {
                 }
                 look_at = stopper.next_look(step).expect("a used budget ends the phase");
             }
-            for l in 1..self.network.depth() {
-                descend(self.rate, &self.drive[l], &mut self.x[l]);
+            match self.order {
+                Order::Jacobi => {
+                    (1..self.network.depth()).for_each(|l| descend(self.rate, &self.drive[l], &mut self.x[l]));
+                }
+                Order::GaussSeidel => self.sweep(weights),
             }
             step += 1;
+        }
+    }
+
+    /// One step, layer after layer from the top: each hears the error of the layer above as it is after that one's move.
+    fn sweep(&mut self, weights: &Weights<T>) {
+        for l in (1..self.network.depth()).rev() {
+            self.drive_of(l, weights);
+            descend(self.rate, &self.drive[l], &mut self.x[l]);
+            self.error_of(l);
         }
     }
 
@@ -188,16 +215,7 @@ impl<T: Real> Coding<T> {
 
     fn errors(&mut self, nudge: T) {
         let depth = self.network.depth();
-        for l in 1..depth {
-            let (f, precision) = (self.network.activation(l), T::of(self.network.precision(l)));
-            f.values_and_slopes_into(
-                values(&self.a[l - 1]),
-                values_mut(&mut self.e[l - 1]),
-                values_mut(&mut self.d[l - 1]),
-            );
-            self.e[l - 1].zip_mut_with(&self.x[l], |e, &x| *e = precision * (x - *e));
-            self.d[l - 1].zip_mut_with(&self.e[l - 1], |d, &e| *d = e * *d);
-        }
+        (1..depth).for_each(|l| self.error_of(l));
         let (loss, output, top) = (self.network.loss(), self.network.activation(depth), depth - 1);
         loss.outputs_into(output, &self.a[top], &mut self.e[top]);
         self.e[top].zip_mut_with(&self.target, |p, &t| *p = nudge * (t - *p));
@@ -205,16 +223,27 @@ impl<T: Real> Coding<T> {
         ndarray::Zip::from(d).and(e).and(&self.a[top]).for_each(|d, &e, &a| *d = e * loss.slope(output, a));
     }
 
-    /// `W_{l+1}ᵀ d_{l+1} − e_l`.
+    /// `e_l` and `d_l` of a hidden layer.
+    fn error_of(&mut self, l: usize) {
+        let (f, precision) = (self.network.activation(l), T::of(self.network.precision(l)));
+        let (a, e, d) = (&self.a[l - 1], &mut self.e[l - 1], &mut self.d[l - 1]);
+        f.values_and_slopes_into(values(a), values_mut(e), values_mut(d));
+        e.zip_mut_with(&self.x[l], |e, &x| *e = precision * (x - *e));
+        d.zip_mut_with(e, |d, &e| *d = e * *d);
+    }
+
     fn drives(&mut self, weights: &Weights<T>) {
-        for l in 1..self.network.depth() {
-            let (to, from) = weights[l].weights.dim();
-            let batch = self.target.ncols();
-            let (weights, d) = (values(&weights[l].weights), values(&self.d[l]));
-            let shape = Shape { rows: from, inner: to, cols: batch };
-            T::product(shape, Left::Columns(weights), d, Start::Zero, values_mut(&mut self.drive[l]));
-            self.drive[l].zip_mut_with(&self.e[l - 1], |g, &e| *g = *g - e);
-        }
+        (1..self.network.depth()).for_each(|l| self.drive_of(l, weights));
+    }
+
+    /// `W_{l+1}ᵀ d_{l+1} − e_l`.
+    fn drive_of(&mut self, l: usize, weights: &Weights<T>) {
+        let (to, from) = weights[l].weights.dim();
+        let batch = self.target.ncols();
+        let (weights, d) = (values(&weights[l].weights), values(&self.d[l]));
+        let shape = Shape { rows: from, inner: to, cols: batch };
+        T::product(shape, Left::Columns(weights), d, Start::Zero, values_mut(&mut self.drive[l]));
+        self.drive[l].zip_mut_with(&self.e[l - 1], |g, &e| *g = *g - e);
     }
 
     fn find_bad(&self, step: u64, bad: &mut [Option<BadNumber>]) {

@@ -3,6 +3,7 @@
 //! One training step: `present` a batch, `run_phase` every phase of the plan, `collect` those that are read, `learn`. The states are
 //! [`Coding`] or [`Recurrent`], by energy.
 
+use super::Order;
 use super::coding::Coding;
 use super::contrast::Contrast;
 use super::recurrent::Recurrent;
@@ -31,6 +32,19 @@ pub struct Synchronous<T> {
 impl<T: Real> Synchronous<T> {
     /// A network with these weights.
     pub fn new(network: &NetworkSpec, weights: Weights<T>, rate: f64, optimizer: OptimizerSpec) -> Self {
+        Self::in_order(network, weights, rate, optimizer, Order::Jacobi)
+    }
+
+    /// The same with an order of the layers within a step. Predictive coding only: the others know but Jacobi's.
+    pub fn in_order(
+        network: &NetworkSpec,
+        weights: Weights<T>,
+        rate: f64,
+        optimizer: OptimizerSpec,
+        order: Order,
+    ) -> Self {
+        let coding = !network.energy().has_output_state();
+        assert!(coding || order == Order::Jacobi, "Gauss-Seidel order is that of predictive coding");
         assert!(network.fits(&weights), "weights have the shapes of the network");
         let optimizers = weights
             .iter()
@@ -39,7 +53,7 @@ impl<T: Real> Synchronous<T> {
         let states = if network.energy().has_output_state() {
             States::Recurrent(Recurrent::new(network, rate))
         } else {
-            States::Coding(Coding::new(network, rate))
+            States::Coding(Coding::new(network, rate, order))
         };
         let contrast = Contrast::new(&weights, 1);
         Self { network: network.clone(), weights, optimizers, states, contrast }

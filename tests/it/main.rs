@@ -9,6 +9,7 @@ mod free_running;
 mod gradients;
 mod kernel;
 mod lock_step;
+mod orders;
 mod settling;
 mod stalls;
 mod tidy;

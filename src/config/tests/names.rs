@@ -100,5 +100,8 @@ fn an_unknown_preset_gets_the_nearest() {
     let problem = &error.diagnostics[0];
     assert_eq!((problem.level, problem.place()), (Level::Error, None));
     assert_helps(problem, "did you mean the preset `mnist`?");
-    assert_helps(problem, "presets: `digits`, `mnist`, `mnist-paper`, `ep-mnist`, `chl-mnist`, `tiny`");
+    assert_helps(
+        problem,
+        "presets: `digits`, `mnist`, `mnist-paper`, `authors-mnist`, `ep-mnist`, `chl-mnist`, `tiny`",
+    );
 }

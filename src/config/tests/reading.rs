@@ -1,7 +1,8 @@
 //! What is read: defaults, precedence, the data set, presets, and the way out to TOML and back.
 
 use super::super::{
-    Activation, Config, DataName, Loss, OptimizerKind, Precision, ScheduleMode, check, load, presets, to_toml,
+    Activation, Config, DataName, Loss, OptimizerKind, Order, Precision, Scale, ScheduleMode, check, load, presets,
+    to_toml,
 };
 use super::{assert_helps, config, preset, problems, read};
 
@@ -146,6 +147,9 @@ fn presets_are_what_they_say() {
     assert_eq!((paper.inference.max_infer_iters, paper.inference.activity_lr), (50, 0.1));
     assert_eq!((paper.learning.optimizer, paper.learning.momentum), (OptimizerKind::Momentum, 0.9));
     assert_eq!((paper.learning.param_lr, paper.learning.nudge), (0.001, 0.001));
+    let authors = preset("authors-mnist", &["data.dir=x"]).config;
+    assert_eq!((authors.data.scale, authors.schedule.order), (Scale::Symmetric, Order::GaussSeidel));
+    assert_eq!((authors.inference.activity_lr, authors.learning.nudge), (0.3, 1e-4));
     let tiny = preset("tiny", &[]).config;
     assert_eq!((tiny.model.widths, tiny.model.act_fn), (vec![784, 32, 10], Activation::Tanh));
 }

@@ -27,6 +27,12 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("learning.nudge", &["learning.nudge=1.5"], &["learning.nudge=1.5", "learning.rule=backprop"]),
     ("schedule.threads", &["schedule.threads=2", "schedule.mode=reference"], &["schedule.threads=2"]),
     ("schedule.threads", &["schedule.threads=0", "schedule.mode=reference"], &["schedule.mode=reference"]),
+    ("schedule.order", &["schedule.order=gauss-seidel"], &["schedule.order=gauss-seidel", "schedule.mode=reference"]),
+    (
+        "schedule.order",
+        &["schedule.order=gauss-seidel", "schedule.mode=reference", "model.energy=hopfield"],
+        &["schedule.mode=reference", "model.energy=hopfield"],
+    ),
     ("links.message", &["links.message=state"], &["links.message=state", "schedule.mode=free-running"]),
     ("links.message", &["links.message=state", "schedule.mode=reference"], &["links.message=error"]),
     ("inference.activity_lr", &["inference.activity_lr=1e300"], &["inference.activity_lr=1e300", "dtype=f64"]),
@@ -103,6 +109,13 @@ const IDLE_CASES: &[(&[&str], &[&str])] = &[
     (&["inference.plateau=0"], &["inference.plateau=0", "inference.tolerance=1e-3"]),
     (&["learning.nudge=0.5", "learning.rule=pc-clamped"], &["learning.nudge=0.5"]),
     (&["learning.nudging=symmetric", "learning.rule=pc-clamped"], &["learning.nudging=symmetric"]),
+    (&["inference.free_phase=relax", "learning.rule=spelt-out"], &["inference.free_phase=relax"]),
+    (&["learning.phases=['free','clamped']"], &["learning.phases=['free','clamped']", "learning.rule=spelt-out"]),
+    (&["learning.read_out=last"], &["learning.read_out=last", "learning.rule=spelt-out"]),
+    (
+        &["learning.coefficients=[0,1]", "learning.rule=spelt-out"],
+        &["learning.coefficients=[0,1]", "learning.rule=spelt-out", "learning.read_out=coefficients"],
+    ),
     (
         &["model.feedback_gain=0.5"],
         &["model.feedback_gain=0.5", "model.energy=rate", "learning.rule=chl", "inference.free_phase=relax"],

@@ -55,7 +55,14 @@ fn every_allowed_word_can_be_chosen() {
         for word in key.kind.allowed().iter().filter(|word| **word != "digits") {
             let chosen = format!("{}={word}", key.path);
             let alone = ["schedule.mode", "model.loss"].contains(&key.path);
-            let overrides = if alone { vec![chosen.as_str()] } else { [&company[..], &[chosen.as_str()]].concat() };
+            let reference = ["schedule.mode=reference", chosen.as_str()];
+            let overrides = if key.path == "schedule.order" {
+                reference.to_vec()
+            } else if alone {
+                vec![chosen.as_str()]
+            } else {
+                [&company[..], &[chosen.as_str()]].concat()
+            };
             let tree = tree(&config("", &overrides));
             assert_eq!(value_at(&tree, key.path), &Json::from(*word));
         }

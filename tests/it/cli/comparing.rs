@@ -90,3 +90,34 @@ fn backpropagation_is_not_compared_with_itself() {
     let bench = Bench::new();
     compare(&bench, &["learning.rule=backprop"]).expect(2).says(&["learning.rule", "nothing to compare"]);
 }
+
+#[test]
+fn a_rule_is_spelt_out_or_refused_with_the_reason() {
+    let bench = Bench::new();
+    let phases = "learning.phases=['forward', 'nudged', 'nudged -1']";
+    let outcome =
+        compare(&bench, &["--json", "learning.rule=spelt-out", phases, "inference.max_infer_iters=500"]).expect(0);
+    let distance = parsed(&outcome)["entries"][1]["whole"]["relative_distance"].as_f64().expect("a distance");
+    assert!(distance < 1e-4, "a symmetric nudge of 0.01: {distance}");
+    let hopfield = ["model.energy=hopfield", "model.act_fn=sigmoid", "model.loss=squared-error"];
+    let arrival = ["learning.rule=spelt-out", "learning.read_out=first-arrival"];
+    compare(&bench, &[&hopfield[..], &arrival].concat()).expect(2).says(&["never silent"]);
+    compare(&bench, &["learning.rule=spelt-out", "learning.phases=['free', 'pushed']"]).expect(2).says(&["\"pushed\""]);
+    compare(&bench, &["learning.rule=spelt-out", "learning.phases=[1]"]).expect(2).says(&["a list of texts"]);
+}
+
+#[test]
+fn equation_17_is_shown_with_what_it_does() {
+    let bench = Bench::new();
+    let outcome = compare(&bench, &["--eq17", "--json", "learning.nudge=0.1"]).expect(0);
+    let rows = parsed(&outcome);
+    let rows = rows.as_array().expect("rows");
+    assert_eq!(rows.len(), 12, "four estimates at three nudges");
+    for row in rows.iter().filter(|row| row["estimate"] == "eq17") {
+        assert!((row["layers"][0].as_f64().expect("W1") - 1.0).abs() < 0.02, "{row}");
+        assert!(row["layers"][1].as_f64() < Some(1e-2), "{row}");
+    }
+    compare(&bench, &["--eq17", "learning.rule=pc-clamped"]).expect(2).says(&["pc-nudge"]);
+    let unsettled = ["--eq17", "inference.tolerance=1e-12", "inference.max_infer_iters=3"];
+    compare(&bench, &unsettled).expect(3).says(&["did not settle"]);
+}
