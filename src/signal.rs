@@ -227,6 +227,8 @@ pub struct BadNumber {
 pub struct Report {
     /// Which layer.
     pub layer: usize,
+    /// Which group of it.
+    pub group: usize,
     /// In which phase; a report of another phase is dropped.
     pub phase: u64,
     /// Steps taken in it.

@@ -29,20 +29,12 @@ pub(super) fn accept(key: &Key, value: &Value, source: &Source) -> Result<Json, 
         (Kind::Precision, _) => number(Interval::Positive, value).ok_or_else(|| refused(key, value, source)),
         (Kind::Texts, Content::List(items)) => each(items, text).map_err(|item| refused(key, item, source)),
         (Kind::Numbers, Content::List(items)) => each(items, finite).map_err(|item| refused(key, item, source)),
-        (Kind::Groups, Content::Text(text)) if text == "neuron" => {
-            Err(groups_unavailable(key).at(source.place(value.span.clone())))
-        }
+        (Kind::Groups, Content::Text(text)) if text == "neuron" => Ok(Json::from(text.as_str())),
         (Kind::Groups, Content::Integer(number)) => {
             within(*number, 1, WIDEST).ok_or_else(|| refused(key, value, source))
         }
         _ => Err(refused(key, value, source)),
     }
-}
-
-/// What is said to everybody who asks for more than one group.
-pub(super) fn groups_unavailable(key: &Key) -> Diagnostic {
-    Diagnostic::error(format!("`{}` must be 1", key.path))
-        .help("neuron groups are not available yet: every layer is one actor")
 }
 
 fn choice(key: &Key, words: &[&str], text: &str, place: (&Value, &Source)) -> Result<Json, Diagnostic> {

@@ -134,7 +134,9 @@ pub const KEYS: &[Key] = &[
     key("model.feedback_gain", Kind::Number(Interval::Share), "",
         "Feedback γ of a rate network, in (0, 1]. Without effect on other energies."),
     key("model.groups", Kind::Groups, "",
-        "Groups of neurons per layer, each an actor of its own. Only 1 is available yet."),
+        "Groups of neurons per layer, each an actor with its own state, links and outgoing weights; `neuron` is one each. A layer \
+         with fewer neurons has as many groups as neurons; the output layer is one group always, since the softmax and the decision \
+         couple its units."),
     key("inference.activity_lr", POSITIVE, "Eq. 1",
         "Step η_x of the states, in model time per inference step."),
     key("inference.max_infer_iters", up_to(1, 10_000_000), "A.1",

@@ -145,7 +145,9 @@ impl Kind {
             }
             Self::Texts => json!({"type": "array", "items": {"type": "string"}}),
             Self::Numbers => json!({"type": "array", "items": {"type": "number"}}),
-            Self::Groups => json!({"const": 1}),
+            Self::Groups => {
+                json!({"anyOf": [{"type": "integer", "minimum": 1, "maximum": WIDEST}, {"const": "neuron"}]})
+            }
         }
     }
 }

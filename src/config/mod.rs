@@ -66,7 +66,8 @@ pub use kind::{Interval, Kind};
 pub use presets::{Preset, presets};
 pub use schema::{key_table, schema};
 pub use values::{
-    Config, Data, DataName, Inference, Learning, Links, Model, Output, Precision, Record, Schedule, ScheduleMode,
+    Config, Data, DataName, Groups, GroupsWord, Inference, Learning, Links, Model, Output, Precision, Record, Schedule,
+    ScheduleMode,
 };
 pub use write::to_toml;
 

@@ -4,11 +4,9 @@
 //! key, with the other keys that play a part. Settings without effect are in `idle.rs`, limits of a single key in
 //! `kind.rs`.
 
-use super::accept::groups_unavailable;
 use super::diagnostic::Diagnostic;
 use super::gather::Gathered;
-use super::keys::find;
-use super::values::{Config, DataName, Precision};
+use super::values::{Config, DataName, Groups, Precision};
 use super::{Activation, Dtype, EnergyKind, Loss, Message, Order, RuleName, ScheduleMode};
 
 /// A condition on a configuration.
@@ -36,7 +34,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["data.validation", "data.train"], validation_leaves_some),
     rule(&["model.output_act_fn", "model.loss"], softmax_is_in_the_loss),
     rule(&["model.precision", "model.widths"], precision_per_layer),
-    rule(&["model.groups"], one_group),
+    rule(&["model.groups", "schedule.mode"], groups_need_steps),
     rule(&["inference.tolerance", "dtype"], tolerance_is_resolved),
     rule(&["learning.nudge", "learning.rule"], nudge_is_at_most_one),
     rule(&["schedule.threads", "schedule.mode"], reference_is_one_loop),
@@ -79,9 +77,14 @@ fn one_worker(config: &Config) -> Option<Diagnostic> {
         .then(|| Diagnostic::error("`workers` must be 1").help("runs with several processes are not available yet"))
 }
 
-fn one_group(config: &Config) -> Option<Diagnostic> {
-    let key = find("model.groups")?;
-    (config.model.groups != 1).then(|| groups_unavailable(key))
+fn groups_need_steps(config: &Config) -> Option<Diagnostic> {
+    if config.model.groups == Groups::Count(1) || config.schedule.mode != ScheduleMode::FreeRunning {
+        return None;
+    }
+    broken(
+        "`model.groups` must be 1 with the mode `free-running`",
+        "there the settling protocol compares versions layer by layer; use schedule.mode = \"lock-step\"",
+    )
 }
 
 fn data_have_a_folder(config: &Config) -> Option<Diagnostic> {

@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::network::Grouping;
+
 use super::{
     Activation, Dtype, EnergyKind, FreePhase, Init, Loss, Message, Nudging, OptimizerKind, Order, ReadOut, RuleName,
     Scale,
@@ -99,7 +101,7 @@ table! {
         /// Feedback γ of a rate network.
         feedback_gain: f64 = 1.0,
         /// Groups of neurons per layer.
-        groups: usize = 1,
+        groups: Groups = Groups::Count(1),
     }
 }
 
@@ -200,6 +202,33 @@ table! {
         dir: String = "runs".to_owned(),
         /// Name of the run directory; empty for one made from date, preset and seed.
         name: String = String::new(),
+    }
+}
+
+/// Groups of neurons per layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Groups {
+    /// So many.
+    Count(usize),
+    /// One neuron each.
+    Word(GroupsWord),
+}
+
+/// The word for groups of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupsWord {
+    /// Every neuron is an actor.
+    Neuron,
+}
+
+impl From<Groups> for Grouping {
+    fn from(groups: Groups) -> Self {
+        match groups {
+            Groups::Count(count) => Self::Count(count),
+            Groups::Word(GroupsWord::Neuron) => Self::Neuron,
+        }
     }
 }
 

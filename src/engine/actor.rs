@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 use super::mailbox::{Broken, Inbox, Outbox};
 use super::whereabouts::{Awaits, Whereabouts};
 use super::{Schedule, free_running, lock_step};
-use crate::layer::{Layer, LayerError};
+use crate::layer::LayerError;
+use crate::layer::group::Group;
 use crate::math::Real;
 use crate::signal::{Directive, Extract, Report, Signal};
 
@@ -23,18 +24,26 @@ pub(super) enum News<T> {
     LinkBroken(usize),
 }
 
-/// The mailboxes of one layer; `None` at the ends of the chain.
+/// The mailboxes of one group, to and from every group next door; none at the ends of the chain.
 #[derive(Debug)]
 pub(super) struct Links<T> {
-    pub(super) to_above: Option<Outbox<T>>,
-    pub(super) from_above: Option<Inbox<T>>,
-    pub(super) to_below: Option<Outbox<T>>,
-    pub(super) from_below: Option<Inbox<T>>,
+    pub(super) to_above: Vec<Outbox<T>>,
+    pub(super) from_above: Vec<Inbox<T>>,
+    pub(super) to_below: Vec<Outbox<T>>,
+    pub(super) from_below: Vec<Inbox<T>>,
 }
 
-/// A layer, its mailboxes, and its line to the coordinator.
+impl<T> Links<T> {
+    pub(super) fn none() -> Self {
+        Self { to_above: Vec::new(), from_above: Vec::new(), to_below: Vec::new(), from_below: Vec::new() }
+    }
+}
+
+/// A group of neurons (a whole layer if it is not cut), its mailboxes, and its line to the coordinator.
 pub(super) struct Actor<T> {
-    pub(super) layer: Layer<T>,
+    pub(super) layer: Group<T>,
+    /// Its index among all groups of the network.
+    pub(super) node: usize,
     pub(super) links: Links<T>,
     pub(super) directives: mpsc::Receiver<Directive<T>>,
     pub(super) news: mpsc::Sender<News<T>>,
@@ -54,10 +63,10 @@ pub(super) enum After<T> {
     Broken,
 }
 
-/// Runs until the coordinator drops its end of the directives, then returns the layer.
-pub(super) async fn run<T: Real>(mut actor: Actor<T>) -> Layer<T> {
+/// Runs until the coordinator drops its end of the directives, then returns the group.
+pub(super) async fn run<T: Real>(mut actor: Actor<T>) -> Group<T> {
     let mut pending = None;
-    let _departure = Departure { whereabouts: Arc::clone(&actor.whereabouts), layer: actor.layer.index() };
+    let _departure = Departure { whereabouts: Arc::clone(&actor.whereabouts), node: actor.node };
     loop {
         let directive = match pending.take() {
             Some(directive) => directive,
@@ -85,7 +94,7 @@ pub(super) async fn run<T: Real>(mut actor: Actor<T>) -> Layer<T> {
             }
             Ok(None) => {}
             Ok(Some(extract)) => {
-                let _ = actor.news.send(News::Extract(actor.layer.index(), extract)).await;
+                let _ = actor.news.send(News::Extract(actor.node, extract)).await;
             }
             Err(fault) => {
                 let _ = actor.news.send(News::Fault(fault)).await;
@@ -98,12 +107,12 @@ pub(super) async fn run<T: Real>(mut actor: Actor<T>) -> Layer<T> {
 /// Says where the layer has gone before its neighbours can notice, also when it panics.
 pub(super) struct Departure {
     pub(super) whereabouts: Arc<Whereabouts>,
-    pub(super) layer: usize,
+    pub(super) node: usize,
 }
 
 impl Drop for Departure {
     fn drop(&mut self) {
-        self.whereabouts.ends(self.layer);
+        self.whereabouts.ends(self.node);
     }
 }
 
@@ -113,13 +122,13 @@ impl<T: Real> Actor<T> {
     }
 
     pub(super) fn waits(&self, awaits: Awaits) {
-        self.whereabouts.waits(self.layer.index(), awaits, self.phase(), self.layer.step());
+        self.whereabouts.waits(self.node, awaits, self.phase(), self.layer.step());
     }
 
     pub(super) async fn next_directive(&mut self) -> Option<Directive<T>> {
         self.waits(Awaits::Directive);
         let directive = self.directives.recv().await;
-        self.whereabouts.goes_on(self.layer.index());
+        self.whereabouts.goes_on(self.node);
         directive
     }
 

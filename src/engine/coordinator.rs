@@ -14,9 +14,11 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, timeout_at};
 
 use super::actor::News;
+use super::parts::{join_extracts, join_reports};
 use super::whereabouts::{Watchdog, Whereabouts};
 use super::{EngineError, Schedule};
 use crate::math::Real;
+use crate::network::NetworkSpec;
 use crate::rule::PlannedPhase;
 use crate::settling::{Detector, Limits, Look, PhaseRecord, StopReason, Stopper, Verdict};
 use crate::signal::{Directive, Extract, Motion, Phase, Reading, Report, Repose, Wanted};
@@ -27,6 +29,7 @@ const COUNT_EVERY: Duration = Duration::from_millis(5);
 /// One end of every line to the layers.
 pub(super) struct Coordinator<T> {
     pub(super) schedule: Schedule,
+    pub(super) network: NetworkSpec,
     pub(super) watchdog: Watchdog,
     pub(super) directives: Vec<mpsc::Sender<Directive<T>>>,
     pub(super) news: mpsc::Receiver<News<T>>,
@@ -38,22 +41,38 @@ pub(super) struct Coordinator<T> {
 
 impl<T: Real> Coordinator<T> {
     pub(super) fn layers(&self) -> usize {
+        self.network.depth() + 1
+    }
+
+    /// Groups of all layers: as many as there are lines.
+    pub(super) fn nodes(&self) -> usize {
         self.directives.len()
     }
 
+    /// The first node of a layer; its groups follow in order.
+    fn first_node(&self, layer: usize) -> usize {
+        (0..layer).map(|below| self.network.groups(below)).sum()
+    }
+
+    /// The nodes of a layer.
+    pub(super) fn nodes_of(&self, layer: usize) -> std::ops::Range<usize> {
+        let first = self.first_node(layer);
+        first..first + self.network.groups(layer)
+    }
+
     /// Sends without waiting: a layer that leaves dozens of directives unread is not there any more.
-    pub(super) fn tell(&self, layer: usize, directive: Directive<T>) -> Result<(), EngineError> {
+    pub(super) fn tell(&self, node: usize, directive: Directive<T>) -> Result<(), EngineError> {
         if let Some(layer) = self.broken {
             return Err(self.link_broken(layer));
         }
-        self.directives[layer].try_send(directive).map_err(|refused| match refused {
+        self.directives[node].try_send(directive).map_err(|refused| match refused {
             TrySendError::Full(_) => self.stalled(),
             TrySendError::Closed(_) => self.ended(),
         })
     }
 
     pub(super) fn tell_all(&self, directive: impl Fn() -> Directive<T>) -> Result<(), EngineError> {
-        (0..self.layers()).try_for_each(|layer| self.tell(layer, directive()))
+        (0..self.nodes()).try_for_each(|node| self.tell(node, directive()))
     }
 
     /// Runs one phase to its end.
@@ -93,14 +112,17 @@ impl<T: Real> Coordinator<T> {
 
     /// One report of this phase from every layer, in the order of the layers.
     async fn gather(&mut self) -> Result<Vec<Report>, EngineError> {
-        let mut reports: Vec<Option<Report>> = vec![None; self.layers()];
-        while reports.iter().any(Option::is_none) {
+        let first: Vec<usize> = (0..self.layers()).map(|layer| self.first_node(layer)).collect();
+        let mut reports: Vec<Option<Report>> = vec![None; self.nodes()];
+        let mut missing = self.nodes();
+        while missing > 0 {
             let report = self.next_report().await?;
             if report.phase == self.phase {
-                reports[report.layer] = Some(report);
+                let before = reports[first[report.layer] + report.group].replace(report);
+                missing -= usize::from(before.is_none());
             }
         }
-        Ok(reports.into_iter().flatten().collect())
+        Ok(join_reports(&self.network, reports.into_iter().flatten().collect()))
     }
 
     async fn lock_step(&mut self, limits: Limits) -> Result<PhaseRecord, EngineError> {
@@ -161,13 +183,14 @@ impl<T: Real> Coordinator<T> {
     pub(super) async fn extract(&mut self, wanted: Wanted) -> Result<Vec<Extract<T>>, EngineError> {
         self.watchdog.wake();
         self.tell_all(|| Directive::Extract(wanted))?;
-        let mut extracts: Vec<Option<Extract<T>>> = (0..self.layers()).map(|_| None).collect();
-        while extracts.iter().any(Option::is_none) {
-            if let News::Extract(layer, extract) = self.next_news(None).await?.ok_or_else(|| self.ended())? {
-                extracts[layer] = Some(extract);
+        let mut extracts: Vec<Option<Extract<T>>> = (0..self.nodes()).map(|_| None).collect();
+        let mut missing = self.nodes();
+        while missing > 0 {
+            if let News::Extract(node, extract) = self.next_news(None).await?.ok_or_else(|| self.ended())? {
+                missing -= usize::from(extracts[node].replace(extract).is_none());
             }
         }
-        Ok(extracts.into_iter().flatten().collect())
+        join_extracts(&self.network, extracts.into_iter().flatten().collect()).ok_or_else(|| self.ended())
     }
 
     async fn next_report(&mut self) -> Result<Report, EngineError> {

@@ -34,16 +34,16 @@ pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
 
 /// The free phase as one wave; false if the coordinator is gone.
 async fn wave<T: Real>(actor: &mut Actor<T>) -> Result<bool, Broken> {
-    if let Some(inbox) = &actor.links.from_below {
+    if let Some(inbox) = actor.links.from_below.first() {
         actor.waits(Awaits::Prediction);
         let prediction = take(inbox, actor.phase(), actor.polls_before_parking).await?;
-        actor.layer.hear_prediction(prediction);
+        actor.layer.hear_prediction(0, prediction);
     }
     actor.layer.forward();
-    if let (Some(outbox), Some(prediction)) = (&actor.links.to_above, actor.layer.speak_prediction()) {
+    if let (Some(outbox), Some(prediction)) = (actor.links.to_above.first(), actor.layer.speak_prediction()) {
         outbox.send(prediction)?;
     }
-    actor.whereabouts.goes_on(actor.layer.index());
+    actor.whereabouts.goes_on(actor.node);
     let report = Report { repose: Repose::Settled, ..actor.layer.report() };
     Ok(actor.report(report).await)
 }
@@ -79,7 +79,7 @@ async fn relax<T: Real>(actor: &mut Actor<T>, mut settler: Settler) -> After<T> 
         match settler.turn(residual, actor.layer.step(), standing) {
             Turn::Move => {
                 actor.layer.relax();
-                actor.whereabouts.goes_on(actor.layer.index());
+                actor.whereabouts.goes_on(actor.node);
                 if speak(actor, &mut settler).is_err() {
                     return After::Broken;
                 }
@@ -107,12 +107,12 @@ fn hear<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Brok
         return Err(Broken);
     }
     let phase = actor.phase();
-    if let Some(prediction) = actor.links.from_below.as_ref().and_then(|inbox| inbox.try_take(phase)) {
-        actor.layer.hear_prediction(prediction);
+    if let Some(prediction) = actor.links.from_below.first().and_then(|inbox| inbox.try_take(phase)) {
+        actor.layer.hear_prediction(0, prediction);
         settler.stir();
     }
-    if let Some(error) = actor.links.from_above.as_ref().and_then(|inbox| inbox.try_take(phase)) {
-        actor.layer.hear_error(error);
+    if let Some(error) = actor.links.from_above.first().and_then(|inbox| inbox.try_take(phase)) {
+        actor.layer.hear_error(0, error);
         settler.stir();
     }
     Ok(())
@@ -121,7 +121,7 @@ fn hear<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Brok
 /// Says what is new; never waits.
 fn speak<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Broken> {
     if actor.layer.has_new_prediction()
-        && let (Some(outbox), Some(prediction)) = (&actor.links.to_above, actor.layer.speak_prediction())
+        && let (Some(outbox), Some(prediction)) = (actor.links.to_above.first(), actor.layer.speak_prediction())
     {
         if let Sent::Replaced(version) = outbox.send(prediction)? {
             actor.layer.prediction_was_lost(version);
@@ -129,7 +129,7 @@ fn speak<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Bro
         settler.stir();
     }
     if actor.layer.has_new_error()
-        && let (Some(outbox), Some(error)) = (&actor.links.to_below, actor.layer.speak_error())
+        && let (Some(outbox), Some(error)) = (actor.links.to_below.first(), actor.layer.speak_error())
     {
         outbox.send(error)?;
         settler.stir();
@@ -147,13 +147,13 @@ async fn rest<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Option<Af
             return Poll::Ready(Some(directive));
         }
         let inboxes = [&links.from_below, &links.from_above];
-        let waiting = inboxes.map(|inbox| inbox.as_ref().is_some_and(|i| i.poll_waiting(phase, context).is_ready()));
+        let waiting = inboxes.map(|inbox| inbox.first().is_some_and(|i| i.poll_waiting(phase, context).is_ready()));
         if waiting.contains(&true) { Poll::Ready(None) } else { Poll::Pending }
     })
     .await;
     // A recount is answered without moving: the watchdog must not take it for progress.
     if !matches!(directive, Some(Some(Directive::Recount))) {
-        actor.whereabouts.goes_on(actor.layer.index());
+        actor.whereabouts.goes_on(actor.node);
     }
     match directive {
         None => None,

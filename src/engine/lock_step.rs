@@ -9,7 +9,7 @@
 //! same numbers whatever the order in which tasks run.
 
 use super::actor::{Actor, After, take};
-use super::mailbox::Broken;
+use super::mailbox::{Broken, Outbox};
 use super::whereabouts::Awaits;
 use crate::math::Real;
 use crate::signal::{Directive, Motion, Repose, Signal};
@@ -48,7 +48,7 @@ pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
 async fn forward<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
     hear_prediction(actor).await?;
     actor.layer.forward();
-    actor.whereabouts.goes_on(actor.layer.index());
+    actor.whereabouts.goes_on(actor.node);
     say_prediction(actor)
 }
 
@@ -56,33 +56,46 @@ async fn forward<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
 async fn exchange<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
     say_prediction(actor)?;
     hear_prediction(actor).await?;
-    if let (Some(outbox), Some(error)) = (&actor.links.to_below, actor.layer.speak_error()) {
-        outbox.send(error)?;
+    if !actor.links.to_below.is_empty()
+        && let Some(error) = actor.layer.speak_error()
+    {
+        send_to_all(&actor.links.to_below, error)?;
     }
-    if let Some(inbox) = &actor.links.from_above {
+    for from in 0..actor.links.from_above.len() {
         actor.waits(Awaits::Error);
-        let error = take(inbox, actor.phase(), actor.polls_before_parking).await?;
+        let error = take(&actor.links.from_above[from], actor.phase(), actor.polls_before_parking).await?;
         in_turn(actor, &error)?;
-        actor.layer.hear_error(error);
+        actor.layer.hear_error(from, error);
     }
-    actor.whereabouts.goes_on(actor.layer.index());
+    actor.layer.take_in();
+    actor.whereabouts.goes_on(actor.node);
     Ok(())
 }
 
 fn say_prediction<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
-    if let (Some(outbox), Some(prediction)) = (&actor.links.to_above, actor.layer.speak_prediction()) {
-        outbox.send(prediction)?;
+    match actor.layer.speak_prediction() {
+        Some(prediction) => send_to_all(&actor.links.to_above, prediction),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// The same signal to every group next door; the numbers are shared.
+fn send_to_all<T: Real>(outboxes: &[Outbox<T>], signal: Signal<T>) -> Result<(), Broken> {
+    let Some((last, others)) = outboxes.split_last() else { return Ok(()) };
+    for outbox in others {
+        outbox.send(signal.clone())?;
+    }
+    last.send(signal).map(drop)
 }
 
 async fn hear_prediction<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
-    if let Some(inbox) = &actor.links.from_below {
+    for from in 0..actor.links.from_below.len() {
         actor.waits(Awaits::Prediction);
-        let prediction = take(inbox, actor.phase(), actor.polls_before_parking).await?;
+        let prediction = take(&actor.links.from_below[from], actor.phase(), actor.polls_before_parking).await?;
         in_turn(actor, &prediction)?;
-        actor.layer.hear_prediction(prediction);
+        actor.layer.hear_prediction(from, prediction);
     }
+    actor.layer.take_in();
     Ok(())
 }
 

@@ -20,6 +20,7 @@ mod coordinator;
 mod free_running;
 mod lock_step;
 pub mod mailbox;
+mod parts;
 #[cfg(test)]
 mod tests;
 mod whereabouts;
@@ -34,9 +35,11 @@ use tokio::sync::mpsc;
 use actor::{Actor, Links};
 use coordinator::Coordinator;
 use mailbox::{Delivery, Gate, mailbox};
+use parts::split;
 use whereabouts::{Watchdog, Whereabouts};
 
-use crate::layer::{Layer, LayerSettings, Voice};
+use crate::layer::group::Group;
+use crate::layer::{LayerSettings, Voice};
 use crate::math::optimizer::OptimizerSpec;
 use crate::math::{Field, Real};
 use crate::network::{NetworkSpec, Weights};
@@ -83,6 +86,11 @@ pub enum EngineError {
         /// Why.
         source: std::io::Error,
     },
+    /// The settling protocol counts versions per layer.
+    #[error(
+        "groups of neurons run in lock-step, not free-running: the settling protocol compares versions layer by layer"
+    )]
+    Groups,
     /// A layer could not do what it was told.
     #[error(transparent)]
     Layer(#[from] crate::layer::LayerError),
@@ -150,6 +158,9 @@ impl<T: Real> Engine<T> {
     /// Starts one task per layer.
     pub fn new(network: &NetworkSpec, weights: Weights<T>, settings: EngineSettings) -> Result<Self, EngineError> {
         assert!(network.fits(&weights), "weights have the shapes of the network");
+        if settings.schedule == Schedule::FreeRunning && network.groups_in_all() > network.depth() + 1 {
+            return Err(EngineError::Groups);
+        }
         let mut builder =
             if settings.threads == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
         if settings.threads > 1 {
@@ -164,18 +175,21 @@ impl<T: Real> Engine<T> {
             Schedule::FreeRunning => Voice::Plain(settings.message),
         };
         let of_layer = LayerSettings { rate: settings.rate, optimizer: settings.optimizer, voice };
-        let layers = network.depth() + 1;
-        let whereabouts = Arc::new(Whereabouts::new(layers));
+        let depth = network.depth();
+        let places: Vec<(usize, usize)> =
+            (0..=depth).flat_map(|layer| (0..network.groups(layer)).map(move |group| (layer, group))).collect();
+        let cut = |layer| network.groups(layer) > 1;
+        let names = places.iter().map(|&(layer, group)| (layer, cut(layer).then_some(group))).collect();
+        let whereabouts = Arc::new(Whereabouts::new(names));
         let (news_out, news) = mpsc::channel(NEWS_MOST);
-        let mut directives = Vec::with_capacity(layers);
-        let mut parameters = weights.into_iter();
-        let (links, gates) = chain(layers, settings.schedule);
-        for (index, links) in links.into_iter().enumerate() {
+        let mut directives = Vec::with_capacity(places.len());
+        let (links, gates) = links(network, settings.schedule);
+        for (node, (&(layer, group), links)) in places.iter().zip(links).enumerate() {
             let (out, inbox) = mpsc::channel(DIRECTIVES_MOST);
             directives.push(out);
-            let layer = Layer::new(network, index, parameters.next(), of_layer);
             let actor = Actor {
-                layer,
+                layer: Group::new(network, layer, group, weights.get(layer), of_layer),
+                node,
                 links,
                 directives: inbox,
                 news: news_out.clone(),
@@ -188,7 +202,9 @@ impl<T: Real> Engine<T> {
         }
         let phase = 0;
         let (schedule, watchdog) = (settings.schedule, Watchdog::new(settings.stall));
-        let coordinator = Coordinator { schedule, watchdog, directives, news, whereabouts, phase, broken: None };
+        let network = network.clone();
+        let coordinator =
+            Coordinator { schedule, network, watchdog, directives, news, whereabouts, phase, broken: None };
         Ok(Self { runtime, coordinator, gates })
     }
 
@@ -210,7 +226,10 @@ impl<T: Real> Engine<T> {
         for layer in 0..=last {
             let data = if layer == 0 { data.take() } else { None };
             let target = if layer == last { target.take() } else { None };
-            self.coordinator.tell(layer, Directive::Present { batch, data, target })?;
+            for node in self.coordinator.nodes_of(layer) {
+                let (data, target) = (data.clone(), target.clone());
+                self.coordinator.tell(node, Directive::Present { batch, data, target })?;
+            }
         }
         Ok(())
     }
@@ -225,7 +244,8 @@ impl<T: Real> Engine<T> {
         let depth = self.coordinator.layers() - 1;
         (0..depth).try_for_each(|layer| {
             let coefficient = plan.coefficient(index, layer + 1, depth);
-            self.coordinator.tell(layer, Directive::Collect { coefficient })
+            let mut nodes = self.coordinator.nodes_of(layer);
+            nodes.try_for_each(|node| self.coordinator.tell(node, Directive::Collect { coefficient }))
         })
     }
 
@@ -242,30 +262,41 @@ impl<T: Real> Engine<T> {
     /// Gives layers 0 … L−1 other weights and, where given, optimiser states.
     pub fn install(&mut self, extracts: Vec<Extract<T>>) -> Result<(), EngineError> {
         for (layer, extract) in extracts.into_iter().enumerate() {
-            self.coordinator.tell(layer, Directive::Install(Box::new(extract)))?;
+            let parts = split(&self.coordinator.network, layer, extract);
+            for (node, part) in self.coordinator.nodes_of(layer).zip(parts) {
+                self.coordinator.tell(node, Directive::Install(Box::new(part)))?;
+            }
         }
         // A question after the directives brings back a refusal, if there is one.
         self.extract(Wanted::Weights).map(drop)
     }
 }
 
-/// The mailboxes of a chain of layers, and their gates.
-fn chain<T>(layers: usize, schedule: Schedule) -> (Vec<Links<T>>, Vec<[Gate<T>; 2]>) {
+/// The mailboxes of every group, and the gates between the first groups of neighbouring layers.
+fn links<T>(network: &NetworkSpec, schedule: Schedule) -> (Vec<Links<T>>, Vec<[Gate<T>; 2]>) {
     let delivery = match schedule {
         Schedule::LockStep => Delivery::InOrder,
         Schedule::FreeRunning => Delivery::NewestWins,
     };
-    let mut links: Vec<Links<T>> =
-        (0..layers).map(|_| Links { to_above: None, from_above: None, to_below: None, from_below: None }).collect();
-    let mut gates = Vec::with_capacity(layers - 1);
-    for lower in 0..layers - 1 {
-        let (up, from_below) = mailbox(delivery);
-        let (down, from_above) = mailbox(delivery);
-        gates.push([up.gate(), down.gate()]);
-        links[lower].to_above = Some(up);
-        links[lower].from_above = Some(from_above);
-        links[lower + 1].from_below = Some(from_below);
-        links[lower + 1].to_below = Some(down);
+    let mut links: Vec<Links<T>> = (0..network.groups_in_all()).map(|_| Links::none()).collect();
+    let mut gates = Vec::with_capacity(network.depth());
+    let mut first = 0;
+    for lower in 0..network.depth() {
+        let (here, above) = (network.groups(lower), network.groups(lower + 1));
+        for below in first..first + here {
+            for upper in first + here..first + here + above {
+                let (up, from_below) = mailbox(delivery);
+                let (down, from_above) = mailbox(delivery);
+                if (below, upper) == (first, first + here) {
+                    gates.push([up.gate(), down.gate()]);
+                }
+                links[below].to_above.push(up);
+                links[below].from_above.push(from_above);
+                links[upper].from_below.push(from_below);
+                links[upper].to_below.push(down);
+            }
+        }
+        first += here;
     }
     (links, gates)
 }

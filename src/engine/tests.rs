@@ -54,8 +54,8 @@ fn a_layer_that_has_ended_can_be_told_nothing() {
 
 #[test]
 fn a_layer_that_panics_is_said_to_have_ended() {
-    let whereabouts = Arc::new(Whereabouts::new(2));
-    let departure = Departure { whereabouts: Arc::clone(&whereabouts), layer: 1 };
+    let whereabouts = Arc::new(Whereabouts::new(vec![(0, None), (1, None)]));
+    let departure = Departure { whereabouts: Arc::clone(&whereabouts), node: 1 };
     let panics = AssertUnwindSafe(|| {
         let _departure = departure;
         std::panic::resume_unwind(Box::new("a bug"));

@@ -25,41 +25,52 @@ struct Place {
     progress: AtomicU64,
 }
 
-/// One line per layer.
+/// One line per layer, or per group of one.
 #[derive(Debug)]
-pub(super) struct Whereabouts(Vec<Place>);
+pub(super) struct Whereabouts {
+    places: Vec<Place>,
+    /// Layer, and group if the layer is cut.
+    names: Vec<(usize, Option<usize>)>,
+}
+
+/// So many lines are shown.
+const LINES_MOST: usize = 40;
 
 impl Whereabouts {
-    pub(super) fn new(layers: usize) -> Self {
-        Self((0..layers).map(|_| Place::default()).collect())
+    pub(super) fn new(names: Vec<(usize, Option<usize>)>) -> Self {
+        Self { places: names.iter().map(|_| Place::default()).collect(), names }
     }
 
-    pub(super) fn waits(&self, layer: usize, awaits: Awaits, phase: u64, step: u64) {
-        let place = &self.0[layer];
+    pub(super) fn waits(&self, node: usize, awaits: Awaits, phase: u64, step: u64) {
+        let place = &self.places[node];
         place.awaits.store(awaits as u8, Relaxed);
         place.phase.store(phase, Relaxed);
         place.step.store(step, Relaxed);
     }
 
-    pub(super) fn ends(&self, layer: usize) {
-        self.0[layer].awaits.store(Awaits::Gone as u8, Relaxed);
+    pub(super) fn ends(&self, node: usize) {
+        self.places[node].awaits.store(Awaits::Gone as u8, Relaxed);
     }
 
-    pub(super) fn goes_on(&self, layer: usize) {
-        let place = &self.0[layer];
+    pub(super) fn goes_on(&self, node: usize) {
+        let place = &self.places[node];
         place.awaits.store(Awaits::Nothing as u8, Relaxed);
         place.progress.fetch_add(1, Relaxed);
     }
 
     /// A number that changes whenever any layer goes on.
     pub(super) fn progress(&self) -> u64 {
-        self.0.iter().map(|place| place.progress.load(Relaxed)).fold(0, u64::wrapping_add)
+        self.places.iter().map(|place| place.progress.load(Relaxed)).fold(0, u64::wrapping_add)
     }
 }
 
 impl fmt::Display for Whereabouts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (layer, place) in self.0.iter().enumerate() {
+        for (line, (place, &(layer, group))) in self.places.iter().zip(&self.names).enumerate() {
+            if line == LINES_MOST {
+                return write!(f, "; and {} more", self.places.len() - LINES_MOST);
+            }
+            let group = group.map_or(String::new(), |group| format!(" group {group}"));
             let below = layer.saturating_sub(1);
             let above = layer + 1;
             let what = match place.awaits.load(Relaxed) {
@@ -71,8 +82,8 @@ impl fmt::Display for Whereabouts {
                 _ => "has ended".to_owned(),
             };
             let (phase, step) = (place.phase.load(Relaxed), place.step.load(Relaxed));
-            let separator = if layer == 0 { "" } else { "; " };
-            write!(f, "{separator}layer {layer} {what} (phase {phase}, step {step})")?;
+            let separator = if line == 0 { "" } else { "; " };
+            write!(f, "{separator}layer {layer}{group} {what} (phase {phase}, step {step})")?;
         }
         Ok(())
     }

@@ -37,11 +37,12 @@ pub fn network(config: &Config) -> Result<NetworkSpec, NetworkError> {
     let model = &config.model;
     let precision: Vec<f64> =
         (1..model.widths.len()).map(|layer| model.precision.of(layer).unwrap_or(f64::NAN)).collect();
-    NetworkSpec::new(&model.widths, model.act_fn, model.loss)?
+    let network = NetworkSpec::new(&model.widths, model.act_fn, model.loss)?
         .with_output(model.output_act_fn)?
         .with_precision(&precision)?
         .with_energy(model.energy)?
-        .with_feedback_gain(model.feedback_gain)
+        .with_feedback_gain(model.feedback_gain)?;
+    Ok(network.with_groups(model.groups.into()))
 }
 
 /// The data, checked against the network.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::assemble::{self, AssembleError};
 use super::machine::{Closeness, Procedure, Purpose, StepError, closeness};
-use crate::config::{Config, ScheduleMode};
+use crate::config::{Config, Groups, ScheduleMode};
 use crate::energy::EnergyKind;
 use crate::math::{Field, Real};
 use crate::network::{NetworkSpec, Parameters, Weights};
@@ -87,6 +87,10 @@ pub fn compare<T: Real>(config: &Config) -> Result<Comparison, CompareError> {
     ] {
         // One layer after another is an order that actors do not have: there is nothing to compare it with but backpropagation.
         if mode != ScheduleMode::Reference && config.schedule.order == Order::GaussSeidel {
+            continue;
+        }
+        // Groups of neurons do not run free.
+        if mode == ScheduleMode::FreeRunning && config.model.groups != Groups::Count(1) {
             continue;
         }
         let failed = |source| CompareError::Step { schedule, source };

@@ -15,7 +15,7 @@ impl<T: Real> Layer<T> {
         data: Option<Arc<Field<T>>>,
         target: Option<Arc<Field<T>>>,
     ) -> Result<(), LayerError> {
-        let shape = (self.network.widths()[self.index], batch);
+        let shape = (self.units, batch);
         let given = |numbers: Option<Arc<Field<T>>>, what| match numbers {
             Some(numbers) if numbers.dim() == shape => Ok(numbers),
             Some(numbers) => Err(self.fault(format!("{what} are {:?}, the layer is {shape:?}", numbers.dim()))),

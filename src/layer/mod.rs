@@ -17,6 +17,7 @@
 //! coding, no state of its own. Nothing here is `async`, and no method waits. Next: `crate::engine` for the task around it,
 //! `crate::reference` for the program that contradicts it if it is wrong.
 
+pub mod group;
 mod hearing;
 mod incoming;
 mod learning;
@@ -25,6 +26,7 @@ mod pages;
 mod relaxing;
 mod speaking;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::Array2;
@@ -70,6 +72,8 @@ pub struct LayerSettings {
 #[derive(Debug)]
 pub struct Layer<T> {
     index: usize,
+    /// Units: all of the layer's, or those of a group of it.
+    units: usize,
     network: NetworkSpec,
     settings: LayerSettings,
     body: Body<T>,
@@ -98,9 +102,21 @@ impl<T: Real> Layer<T> {
         parameters: Option<Parameters<T>>,
         settings: LayerSettings,
     ) -> Self {
+        Self::part(network, index, 0..network.widths()[index], parameters, settings, true)
+    }
+
+    /// The part of a layer that has these units; only one part learns the bias of the layer above. See [`group::Group`].
+    pub(super) fn part(
+        network: &NetworkSpec,
+        index: usize,
+        rows: Range<usize>,
+        parameters: Option<Parameters<T>>,
+        settings: LayerSettings,
+        owns_bias: bool,
+    ) -> Self {
         let depth = network.depth();
         assert_eq!(parameters.is_some(), index < depth, "every layer but the output owns outgoing weights");
-        let empty = Array2::zeros((network.widths()[index], 0));
+        let empty = Array2::zeros((rows.len(), 0));
         let body = match index {
             0 => Body::Input(Arc::new(empty)),
             l if l == depth => Body::Output { target: Arc::new(empty.clone()), state: empty },
@@ -111,6 +127,7 @@ impl<T: Real> Layer<T> {
             let gain = T::of(network.precision(index + 1));
             let above = Above { activation: network.activation(index + 1), loss, gain };
             let mut outgoing = Outgoing::new(parameters, settings.optimizer, above);
+            outgoing.owns_bias = owns_bias;
             // Only answers have an echo; a layer that sends its state answers nothing.
             let answered = network.energy() == EnergyKind::PredictiveCoding;
             outgoing.remember(answered && settings.voice == Voice::Plain(Message::ErrorEcho));
@@ -119,6 +136,7 @@ impl<T: Real> Layer<T> {
         let incoming = (index > 0).then(|| Incoming::new(network, index));
         Self {
             index,
+            units: rows.len(),
             network: network.clone(),
             settings,
             body,

@@ -62,6 +62,8 @@ pub(super) struct Outgoing<T> {
     pub(super) parameters: Parameters<T>,
     pub(super) optimizers: [Optimizer<T>; 2],
     pub(super) above: Above<T>,
+    /// The bias is this part's to learn; where a layer is cut into groups, one of them has it.
+    pub(super) owns_bias: bool,
     /// Version of the prediction that belongs to the present state, unless `moved`.
     pub(super) version: u64,
     /// The state moved since the prediction was computed.
@@ -90,6 +92,7 @@ impl<T: Real> Outgoing<T> {
             parameters,
             optimizers,
             above,
+            owns_bias: true,
             version: 0,
             moved: true,
             said: 0,
@@ -304,7 +307,9 @@ impl<T: Real> Outgoing<T> {
         let (sum, scale) = (&self.collected, T::of(1.0 / batch as f64));
         let [of_weights, of_bias] = &mut self.optimizers;
         of_weights.update(values_mut(&mut self.parameters.weights), values(&sum.weights), scale);
-        of_bias.update(&mut self.parameters.bias, &sum.bias, scale);
+        if self.owns_bias {
+            of_bias.update(&mut self.parameters.bias, &sum.bias, scale);
+        }
         self.clear();
         true
     }

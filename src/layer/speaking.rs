@@ -58,6 +58,7 @@ impl<T: Real> Layer<T> {
         let (incoming, outgoing) = (self.incoming.as_ref(), self.outgoing.as_ref());
         Report {
             layer: self.index,
+            group: 0,
             phase: self.phase.map_or(0, |phase| phase.number),
             step: self.step,
             residual,

@@ -7,8 +7,10 @@
 //!
 //! A [`NetworkSpec`] that exists is valid. Next: `crate::signal`, then `crate::layer`.
 
+mod groups;
 mod init;
 
+pub use groups::Grouping;
 pub use init::Init;
 
 use std::fmt;
@@ -28,6 +30,7 @@ pub struct NetworkSpec {
     energy: EnergyKind,
     precision: Vec<f64>,
     feedback_gain: f64,
+    grouping: Grouping,
 }
 
 /// Why a network can't be made, in a sentence that names the part.
@@ -52,6 +55,7 @@ impl NetworkSpec {
             energy: EnergyKind::PredictiveCoding,
             precision: vec![1.0; widths.len() - 1],
             feedback_gain: 1.0,
+            grouping: Grouping::default(),
         })
     }
 

@@ -16,8 +16,8 @@
 use ndarray::Array2;
 
 use super::Order;
-use super::backprop::current;
 use super::contrast::Contrast;
+use super::shares::{sum_of_groups, sum_of_shares};
 use crate::energy::Score;
 use crate::math::kernel::{Left, Shape, Start};
 use crate::math::{Field, Real, extent, sum_of_squares, values, values_mut};
@@ -82,7 +82,7 @@ impl<T: Real> Coding<T> {
         }
         self.x[0].assign(data);
         self.target.clone_from(target);
-        self.a[0] = current(&weights[0], &self.x[0]);
+        self.a[0] = sum_of_shares(&self.network, 0, &weights[0], &self.x[0]);
     }
 
     /// Runs one phase to its end. A phase that is read at the first arrival is read here, into `contrast`.
@@ -131,7 +131,7 @@ impl<T: Real> Coding<T> {
         for (l, parameters) in weights.iter().enumerate().skip(1) {
             let f = self.network.activation(l);
             f.values_into(values(&self.a[l - 1]), values_mut(&mut self.x[l]));
-            self.a[l] = current(parameters, &self.x[l]);
+            self.a[l] = sum_of_shares(&self.network, l, parameters, &self.x[l]);
         }
     }
 
@@ -200,6 +200,10 @@ impl<T: Real> Coding<T> {
     /// `a_l = W_l x_{l−1} + b_l` above the first layer, whose current does not change while the data are clamped.
     fn predict(&mut self, weights: &Weights<T>) {
         for l in 2..=self.network.depth() {
+            if self.network.groups(l - 1) > 1 {
+                self.a[l - 1] = sum_of_shares(&self.network, l - 1, &weights[l - 1], &self.x[l - 1]);
+                continue;
+            }
             let (to, from) = weights[l - 1].weights.dim();
             let batch = self.target.ncols();
             let (weights, bias) = (values(&weights[l - 1].weights), &weights[l - 1].bias);
@@ -270,7 +274,9 @@ impl<T: Real> Coding<T> {
                 } else if l > 0 {
                     report.residual = extent(values(&self.drive[l])).largest;
                     report.unsettled = self.drive[l].iter().filter(|drive| drive.abs() > tolerance).count();
-                    report.energy = 0.5 * sum_of_squares(values(&self.e[l - 1])) / self.network.precision(l);
+                    let precision = self.network.precision(l);
+                    let e = &self.e[l - 1];
+                    report.energy = sum_of_groups(&self.network, l, (e, e), |e, _| 0.5 * sum_of_squares(e) / precision);
                 }
                 report
             })
@@ -305,6 +311,7 @@ fn descend<T: Real>(rate: T, drive: &Field<T>, state: &mut Field<T>) {
 pub(super) fn blank() -> Report {
     Report {
         layer: 0,
+        group: 0,
         phase: 0,
         step: 0,
         residual: 0.0,

@@ -19,6 +19,7 @@ mod contrast;
 pub mod eq17;
 pub mod implicit;
 mod recurrent;
+mod shares;
 mod synchronous;
 
 use serde::{Deserialize, Serialize};

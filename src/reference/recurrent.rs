@@ -11,9 +11,9 @@
 
 use ndarray::Array2;
 
-use super::backprop::current;
 use super::coding::blank;
 use super::contrast::Contrast;
+use super::shares::{sum_of_groups, sum_of_shares};
 use crate::energy::{Activation, EnergyKind, hopfield, rate, step};
 use crate::math::kernel::{Left, Shape, Start};
 use crate::math::{Field, Real, extent, values, values_mut};
@@ -108,7 +108,7 @@ impl<T: Real> Recurrent<T> {
         let (mut step_now, mut look_at) = (0, 0);
         loop {
             for l in 1..=depth {
-                self.a[l] = current(&weights[l - 1], &self.s[l - 1]);
+                self.a[l] = sum_of_shares(&self.network, l - 1, &weights[l - 1], &self.s[l - 1]);
             }
             (1..=top).for_each(|l| self.drive_of(l, teaching, weights));
             for (l, bad) in bad.iter_mut().enumerate().take(top + 1).skip(1) {
@@ -192,8 +192,9 @@ impl<T: Real> Recurrent<T> {
             if self.network.energy() == EnergyKind::Rate {
                 report.energy = 0.0;
             } else if l > 0 {
-                let (x, a) = (values(&self.x[l]), values(&self.a[l]));
-                report.energy += hopfield::energy(self.network.activation(l), x, a);
+                let f = self.network.activation(l);
+                let fields = (&self.x[l], &self.a[l]);
+                report.energy += sum_of_groups(&self.network, l, fields, |x, a| hopfield::energy(f, x, a));
             }
             report
         };

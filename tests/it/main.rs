@@ -7,6 +7,7 @@ mod echo;
 mod family;
 mod free_running;
 mod gradients;
+mod groups;
 mod kernel;
 mod lock_step;
 mod orders;

@@ -254,6 +254,7 @@ impl<const N: usize> World<N> {
         let (layer, body) = (&self.layers[l], &self.network.bodies[l]);
         let versions = |[above, below]: [u64; 2]| Versions { above, below };
         let report = Report {
+            group: 0,
             layer: l,
             phase: layer.phase,
             step: layer.step,

@@ -1,0 +1,84 @@
+//! How a layer is cut into groups of neurons, down to single ones.
+//!
+//! ```text
+//! layer l, k groups:   group g has the rows ⌊g·n_l/k⌋ … ⌊(g+1)·n_l/k⌋ − 1
+//! a_l = Σ_g share_g,   share_g = W_l[:, rows of g] x_{l−1}[rows of g]  (+ b_l in the first share),  added in the order of the groups
+//! ```
+//!
+//! A group owns its neurons' states and their outgoing weights. The bias `b_l` is owned by the first group of the layer below. The
+//! output layer is one group always: the softmax and the decision that is read from it couple its units.
+
+use std::ops::Range;
+
+use super::NetworkSpec;
+
+/// Into how many groups layers are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grouping {
+    /// So many in each layer, or as many as it has neurons.
+    Count(usize),
+    /// One neuron each.
+    Neuron,
+}
+
+impl Default for Grouping {
+    fn default() -> Self {
+        Self::Count(1)
+    }
+}
+
+impl NetworkSpec {
+    /// The same network with its layers cut into groups.
+    #[must_use]
+    pub fn with_groups(mut self, grouping: Grouping) -> Self {
+        self.grouping = grouping;
+        self
+    }
+
+    /// Groups of a layer.
+    pub fn groups(&self, layer: usize) -> usize {
+        let width = self.widths()[layer];
+        match self.grouping {
+            _ if layer == self.depth() => 1,
+            Grouping::Count(count) => count.clamp(1, width),
+            Grouping::Neuron => width,
+        }
+    }
+
+    /// The units of a group.
+    pub fn rows(&self, layer: usize, group: usize) -> Range<usize> {
+        let (width, groups) = (self.widths()[layer], self.groups(layer));
+        group * width / groups..(group + 1) * width / groups
+    }
+
+    /// Groups of all layers together.
+    pub fn groups_in_all(&self) -> usize {
+        (0..=self.depth()).map(|layer| self.groups(layer)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::energy::{Activation, Loss};
+
+    #[test]
+    fn groups_cover_every_unit_once_and_in_order() {
+        let network = NetworkSpec::new(&[784, 10, 3, 10], Activation::Tanh, Loss::SquaredError).expect("a network");
+        for (grouping, counts) in [
+            (Grouping::Count(1), [1, 1, 1, 1]),
+            (Grouping::Count(4), [4, 4, 3, 1]),
+            (Grouping::Neuron, [784, 10, 3, 1]),
+        ] {
+            let network = network.clone().with_groups(grouping);
+            for (layer, count) in counts.into_iter().enumerate() {
+                assert_eq!(network.groups(layer), count);
+                let rows: Vec<usize> = (0..count).flat_map(|group| network.rows(layer, group)).collect();
+                assert_eq!(rows, (0..network.widths()[layer]).collect::<Vec<_>>());
+                let sizes = (0..count).map(|group| network.rows(layer, group).len());
+                assert!(sizes.clone().max().expect("a group") - sizes.min().expect("a group") <= 1, "balanced");
+            }
+            assert_eq!(network.groups_in_all(), counts.iter().sum::<usize>());
+        }
+    }
+}
