@@ -30,6 +30,8 @@ const COUNT_EVERY: Duration = Duration::from_millis(5);
 pub(super) struct Coordinator<T> {
     pub(super) schedule: Schedule,
     pub(super) network: NetworkSpec,
+    /// The first node of every layer; its groups follow in order.
+    pub(super) first_nodes: Vec<usize>,
     pub(super) watchdog: Watchdog,
     pub(super) directives: Vec<mpsc::Sender<Directive<T>>>,
     pub(super) news: mpsc::Receiver<News<T>>,
@@ -49,14 +51,9 @@ impl<T: Real> Coordinator<T> {
         self.directives.len()
     }
 
-    /// The first node of a layer; its groups follow in order.
-    fn first_node(&self, layer: usize) -> usize {
-        (0..layer).map(|below| self.network.groups(below)).sum()
-    }
-
-    /// The nodes of a layer.
+    /// The nodes of a layer, one per group.
     pub(super) fn nodes_of(&self, layer: usize) -> std::ops::Range<usize> {
-        let first = self.first_node(layer);
+        let first = self.first_nodes[layer];
         first..first + self.network.groups(layer)
     }
 
@@ -112,13 +109,12 @@ impl<T: Real> Coordinator<T> {
 
     /// One report of this phase from every layer, in the order of the layers.
     async fn gather(&mut self) -> Result<Vec<Report>, EngineError> {
-        let first: Vec<usize> = (0..self.layers()).map(|layer| self.first_node(layer)).collect();
         let mut reports: Vec<Option<Report>> = vec![None; self.nodes()];
         let mut missing = self.nodes();
         while missing > 0 {
             let report = self.next_report().await?;
             if report.phase == self.phase {
-                let before = reports[first[report.layer] + report.group].replace(report);
+                let before = reports[self.first_nodes[report.layer] + report.group].replace(report);
                 missing -= usize::from(before.is_none());
             }
         }
@@ -211,7 +207,7 @@ impl<T: Real> Coordinator<T> {
     /// The next news; `None` if `until` comes first. An error if a layer failed, or if nothing moves for too long.
     async fn next_news(&mut self, until: Option<Instant>) -> Result<Option<News<T>>, EngineError> {
         loop {
-            let patience = self.watchdog.patience(self.whereabouts.progress());
+            let patience = self.watchdog.patience();
             let deadline = until.map_or(patience, |until| until.min(patience));
             match timeout_at(deadline, self.news.recv()).await {
                 Ok(Some(News::Fault(fault))) => return Err(fault.into()),
@@ -221,8 +217,10 @@ impl<T: Real> Coordinator<T> {
                 }
                 Ok(Some(news)) => return Ok(Some(news)),
                 Ok(None) => return Err(self.ended()),
-                Err(_) if Instant::now() >= self.watchdog.patience(self.whereabouts.progress()) => {
-                    return Err(self.stalled());
+                Err(_) if Instant::now() >= patience => {
+                    if !self.watchdog.has_moved(self.whereabouts.progress()) {
+                        return Err(self.stalled());
+                    }
                 }
                 Err(_) if until.is_some_and(|until| Instant::now() >= until) => return Ok(None),
                 Err(_) => {}

@@ -176,6 +176,8 @@ impl<T: Real> Engine<T> {
         };
         let of_layer = LayerSettings { rate: settings.rate, optimizer: settings.optimizer, voice };
         let depth = network.depth();
+        // Shared: a million neurons do not each need the widths of a million layers.
+        let shared = Arc::new(network.clone());
         let places: Vec<(usize, usize)> =
             (0..=depth).flat_map(|layer| (0..network.groups(layer)).map(move |group| (layer, group))).collect();
         let cut = |layer| network.groups(layer) > 1;
@@ -188,7 +190,7 @@ impl<T: Real> Engine<T> {
             let (out, inbox) = mpsc::channel(DIRECTIVES_MOST);
             directives.push(out);
             let actor = Actor {
-                layer: Group::new(network, layer, group, weights.get(layer), of_layer),
+                layer: Group::new(&shared, layer, group, weights.get(layer), of_layer),
                 node,
                 links,
                 directives: inbox,
@@ -202,9 +204,24 @@ impl<T: Real> Engine<T> {
         }
         let phase = 0;
         let (schedule, watchdog) = (settings.schedule, Watchdog::new(settings.stall));
+        let nodes_before = |first: &mut usize, layer| {
+            let here = *first;
+            *first += network.groups(layer);
+            Some(here)
+        };
+        let first_nodes = (0..=depth).scan(0, nodes_before).collect();
         let network = network.clone();
-        let coordinator =
-            Coordinator { schedule, network, watchdog, directives, news, whereabouts, phase, broken: None };
+        let coordinator = Coordinator {
+            schedule,
+            network,
+            first_nodes,
+            watchdog,
+            directives,
+            news,
+            whereabouts,
+            phase,
+            broken: None,
+        };
         Ok(Self { runtime, coordinator, gates })
     }
 

@@ -106,12 +106,19 @@ impl Watchdog {
         self.since = Instant::now();
     }
 
-    /// When patience ends, given how far the layers are.
-    pub(super) fn patience(&mut self, progress: u64) -> Instant {
-        if self.progress != progress {
+    /// When patience ends if nothing is seen to move until then.
+    pub(super) fn patience(&self) -> Instant {
+        self.since + self.stall
+    }
+
+    /// Asked when patience has ended: true if some layer went on meanwhile, and patience begins anew. Going over all layers at every
+    /// report would cost more than the layers themselves where there are many; so a stall is noticed after one to two spans.
+    pub(super) fn has_moved(&mut self, progress: u64) -> bool {
+        let moved = self.progress != progress;
+        if moved {
             self.progress = progress;
             self.wake();
         }
-        self.since + self.stall
+        moved
     }
 }

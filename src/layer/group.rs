@@ -99,7 +99,7 @@ impl<T: Real> Side<T> {
 impl<T: Real> Group<T> {
     /// A group of a network. `parameters` are those of its whole layer; it takes its own columns, the first group the bias.
     pub fn new(
-        network: &NetworkSpec,
+        network: &Arc<NetworkSpec>,
         layer: usize,
         group: usize,
         parameters: Option<&Parameters<T>>,

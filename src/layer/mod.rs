@@ -74,7 +74,7 @@ pub struct Layer<T> {
     index: usize,
     /// Units: all of the layer's, or those of a group of it.
     units: usize,
-    network: NetworkSpec,
+    network: Arc<NetworkSpec>,
     settings: LayerSettings,
     body: Body<T>,
     incoming: Option<Incoming<T>>,
@@ -102,12 +102,13 @@ impl<T: Real> Layer<T> {
         parameters: Option<Parameters<T>>,
         settings: LayerSettings,
     ) -> Self {
-        Self::part(network, index, 0..network.widths()[index], parameters, settings, true)
+        let network = Arc::new(network.clone());
+        Self::part(&network, index, 0..network.widths()[index], parameters, settings, true)
     }
 
     /// The part of a layer that has these units; only one part learns the bias of the layer above. See [`group::Group`].
     pub(super) fn part(
-        network: &NetworkSpec,
+        network: &Arc<NetworkSpec>,
         index: usize,
         rows: Range<usize>,
         parameters: Option<Parameters<T>>,
@@ -137,7 +138,7 @@ impl<T: Real> Layer<T> {
         Self {
             index,
             units: rows.len(),
-            network: network.clone(),
+            network: Arc::clone(network),
             settings,
             body,
             incoming,
