@@ -9,6 +9,7 @@
 mod compare;
 mod config;
 mod data;
+mod gradient;
 mod show;
 mod signals;
 mod train;
@@ -34,6 +35,8 @@ enum Command {
     Train(train::Arguments),
     /// Run one batch through reference, lock-step, free-running and backpropagation.
     Compare(compare::Arguments),
+    /// Estimate the gradient of a network and a batch of yours, as safetensors.
+    Gradient(gradient::Arguments),
     /// Show, check or describe configurations.
     #[command(subcommand)]
     Config(config::Arguments),
@@ -129,6 +132,7 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Train(arguments) => train::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
+        Command::Gradient(arguments) => gradient::run(arguments),
         Command::Config(arguments) => config::run(arguments),
         Command::Data(arguments) => data::run(arguments),
     };

@@ -118,12 +118,12 @@ pub fn compare<T: Real>(config: &Config) -> Result<Comparison, CompareError> {
 
 /// The gradient a rule of this energy is held against, and the mean loss: backpropagation, or for the Hopfield energy, whose output
 /// is no feedforward function, recurrent backpropagation at the free equilibrium.
-fn exact<T: Real>(
+pub(super) fn exact<T: Real>(
     network: &NetworkSpec,
     weights: &Weights<T>,
     data: &Field<T>,
     target: &Field<T>,
-) -> Result<(Weights<T>, f64), CompareError> {
+) -> Result<(Weights<T>, f64), ImplicitError> {
     if network.energy() != EnergyKind::Hopfield {
         let gradient = backprop::gradient(network, weights, data, target);
         return Ok((gradient.parameters, gradient.score.loss / data.ncols() as f64));

@@ -83,9 +83,21 @@ impl<T: Real> Machine<T> {
     /// One training step.
     pub fn step(
         &mut self,
+        batch: (&Field<T>, &Field<T>),
+        procedure: Procedure<'_>,
+        purpose: Purpose,
+    ) -> Result<StepRecord<T>, StepError> {
+        self.step_seen(batch, procedure, purpose, &mut |_, _| Ok(()))
+    }
+
+    /// One training step in which somebody looks at the machine after every phase, which is counted from 0. Backpropagation has
+    /// no phases and shows nothing.
+    pub fn step_seen(
+        &mut self,
         (data, target): (&Field<T>, &Field<T>),
         procedure: Procedure<'_>,
         purpose: Purpose,
+        see: &mut dyn FnMut(usize, &mut Self) -> Result<(), StepError>,
     ) -> Result<StepRecord<T>, StepError> {
         if let Self::Backprop(baseline) = self {
             return backprop_step(baseline, data, target, purpose);
@@ -103,6 +115,7 @@ impl<T: Real> Machine<T> {
             if planned.coefficient != 0.0 {
                 self.collect(plan, index)?;
             }
+            see(index, self)?;
         }
         let score = phases.first().and_then(PhaseRecord::score).unwrap_or_default();
         let estimate = if purpose == Purpose::Learn { None } else { Some(self.estimate()?) };

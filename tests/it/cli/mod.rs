@@ -12,6 +12,7 @@ mod configurations;
 mod damage;
 mod data_sets;
 mod diverged;
+mod gradient;
 #[cfg(unix)]
 mod interrupted;
 mod program;
