@@ -20,4 +20,5 @@ mod refused;
 mod resumed;
 mod schedules;
 mod streams;
+mod torch;
 mod trained;
