@@ -12,6 +12,7 @@ mod data;
 mod gradient;
 mod show;
 mod signals;
+mod sweep;
 mod train;
 
 use std::fmt::Display;
@@ -37,6 +38,8 @@ enum Command {
     Compare(compare::Arguments),
     /// Estimate the gradient of a network and a batch of yours, as safetensors.
     Gradient(gradient::Arguments),
+    /// Run a grid over keys of the configuration.
+    Sweep(sweep::Arguments),
     /// Show, check or describe configurations.
     #[command(subcommand)]
     Config(config::Arguments),
@@ -133,6 +136,7 @@ pub fn main() -> ExitCode {
         Command::Train(arguments) => train::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::Gradient(arguments) => gradient::run(arguments),
+        Command::Sweep(arguments) => sweep::run(arguments),
         Command::Config(arguments) => config::run(arguments),
         Command::Data(arguments) => data::run(arguments),
     };

@@ -93,7 +93,7 @@ fn resumed(run: &Path, typed: &Typed) -> Result<(Config, Vec<String>), Failure> 
 }
 
 /// `output.name`, or date, preset and seed.
-fn run_name(config: &Config, preset: &str) -> String {
+pub(super) fn run_name(config: &Config, preset: &str) -> String {
     if !config.output.name.is_empty() {
         return config.output.name.clone();
     }

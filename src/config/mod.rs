@@ -105,6 +105,26 @@ pub fn load(target: Option<&str>, overrides: &[String]) -> Result<Loaded, Config
     resolve(name, &source, overrides)
 }
 
+/// The text of a configuration before any override, for whoever reads it many times with other overrides ([`load_text`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// As in [`Loaded`].
+    pub name: String,
+    /// As in [`Loaded`].
+    pub origin: String,
+    /// TOML.
+    pub text: String,
+}
+
+/// Finds the text of a configuration; `target` as for [`load`].
+///
+/// # Errors
+/// A file that cannot be read, a name that is neither a preset nor a file.
+pub fn text_of(target: Option<&str>) -> Result<Text, ConfigError> {
+    let (name, Source { origin, text, .. }) = find_source(target)?;
+    Ok(Text { name, origin, text })
+}
+
 /// Reads a configuration from text instead of a file; `origin` stands for the file in messages.
 ///
 /// # Errors

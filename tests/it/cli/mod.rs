@@ -20,5 +20,6 @@ mod refused;
 mod resumed;
 mod schedules;
 mod streams;
+mod sweep;
 mod torch;
 mod trained;
