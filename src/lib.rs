@@ -9,7 +9,7 @@
 //! ```text
 //! mathematics   math · energy · network · signal · rule · settling · layer · reference     no tokio, no clock, no I/O
 //! engine        engine                                                                    tokio lives here
-//! front         data · config · run · experiment · cli                                    files, commands, people
+//! front         data · config · run · plot · experiment · cli                             files, commands, people
 //! ```
 //!
 //! Begin with [`layer`], the centre; `ARCHITECTURE.md` has the map.
@@ -37,6 +37,8 @@ pub mod data;
 pub mod config;
 
 pub mod run;
+
+pub mod plot;
 
 pub mod experiment;
 
