@@ -10,6 +10,7 @@ mod compare;
 mod config;
 mod data;
 mod gradient;
+mod reproduce;
 mod show;
 mod signals;
 mod sweep;
@@ -40,6 +41,8 @@ enum Command {
     Gradient(gradient::Arguments),
     /// Run a grid over keys of the configuration.
     Sweep(sweep::Arguments),
+    /// Measure and draw the panels of the paper's Figures 2 and 3, and hold them against what it says.
+    Reproduce(reproduce::Arguments),
     /// Show, check or describe configurations.
     #[command(subcommand)]
     Config(config::Arguments),
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Compare(arguments) => compare::run(arguments),
         Command::Gradient(arguments) => gradient::run(arguments),
         Command::Sweep(arguments) => sweep::run(arguments),
+        Command::Reproduce(arguments) => reproduce::run(arguments),
         Command::Config(arguments) => config::run(arguments),
         Command::Data(arguments) => data::run(arguments),
     };

@@ -143,7 +143,8 @@ impl<T: Real> Machine<T> {
         Ok(record.score().unwrap_or_default())
     }
 
-    fn present(&mut self, data: &Field<T>, target: &Field<T>) -> Result<(), StepError> {
+    /// A new batch.
+    pub(super) fn present(&mut self, data: &Field<T>, target: &Field<T>) -> Result<(), StepError> {
         match self {
             Self::Reference(reference) => reference.present(data, target),
             Self::Actors(engine) => engine.present(data, target)?,
@@ -152,7 +153,8 @@ impl<T: Real> Machine<T> {
         Ok(())
     }
 
-    fn run_phase(&mut self, planned: &PlannedPhase, limits: Limits) -> Result<PhaseRecord, StepError> {
+    /// One phase to its end.
+    pub(super) fn run_phase(&mut self, planned: &PlannedPhase, limits: Limits) -> Result<PhaseRecord, StepError> {
         Ok(match self {
             Self::Reference(reference) => reference.run_phase(planned, limits),
             Self::Actors(engine) => engine.run_phase(planned, limits)?,
@@ -160,7 +162,8 @@ impl<T: Real> Machine<T> {
         })
     }
 
-    fn collect(&mut self, plan: &Plan, index: usize) -> Result<(), StepError> {
+    /// Adds phase `index` of a plan to the estimate.
+    pub(super) fn collect(&mut self, plan: &Plan, index: usize) -> Result<(), StepError> {
         match self {
             Self::Reference(reference) => reference.collect(plan, index),
             Self::Actors(engine) => engine.collect(plan, index)?,
@@ -178,7 +181,8 @@ impl<T: Real> Machine<T> {
         Ok(())
     }
 
-    fn estimate(&mut self) -> Result<Weights<T>, StepError> {
+    /// What was collected: −∂𝓛/∂W, batch mean.
+    pub(super) fn estimate(&mut self) -> Result<Weights<T>, StepError> {
         match self {
             Self::Reference(reference) => Ok(reference.estimate()),
             Self::Actors(engine) => {

@@ -17,6 +17,7 @@ mod gradient;
 mod interrupted;
 mod program;
 mod refused;
+mod reproduce;
 mod resumed;
 mod schedules;
 mod streams;
