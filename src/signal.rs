@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::energy::Score;
 use crate::math::Field;
 use crate::math::optimizer::OptimizerState;
-use crate::network::Parameters;
+use crate::network::{FeedbackState, Parameters};
 
 /// What a layer sends down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,6 +176,8 @@ pub enum Wanted {
     Estimate,
     /// The state.
     State,
+    /// Feedback weights and their optimiser state, where they are not the weights.
+    Feedback,
 }
 
 /// What a layer hands out.
@@ -187,7 +189,9 @@ pub enum Extract<T> {
     Estimate(Parameters<T>),
     /// `x_l`, or the current `a_L` at the output.
     State(Field<T>),
-    /// This layer has none: the output owns no outgoing weights.
+    /// `B_{l+1}`.
+    Feedback(FeedbackState<T>),
+    /// This layer has none: the output owns no outgoing weights, tied feedback has no matrix of its own.
     Nothing,
 }
 

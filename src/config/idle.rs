@@ -71,6 +71,11 @@ pub(super) const IDLE: &[Idle] = &[
         reason: "only the energy `rate` has a feedback gain",
     },
     Idle {
+        keys: &["model.feedback", "learning.rule"],
+        idle: |c| c.learning.rule == RuleName::Backprop,
+        reason: "backpropagation takes its errors down through the weights; only rules with phases have feedback",
+    },
+    Idle {
         keys: &["learning.momentum", "learning.optimizer"],
         idle: |c| c.learning.optimizer != OptimizerKind::Momentum,
         reason: "only the optimizer `momentum` has one",

@@ -133,6 +133,9 @@ pub const KEYS: &[Key] = &[
         "Precision Π: one number for all layers, or a list for layers 1 to L."),
     key("model.feedback_gain", Kind::Number(Interval::Share), "",
         "Feedback γ of a rate network, in (0, 1]. Without effect on other energies."),
+    key("model.feedback", Kind::Choice(&["tied", "random", "sign-symmetric", "kolen-pollack"]), "A.2",
+        "Matrices B that errors come down through, g_l = B_{l+1}ᵀ d_{l+1}: `tied` B = W; `random` fixed (feedback alignment); \
+         `sign-symmetric` fixed magnitudes with the signs of W; `kolen-pollack` B learns with W, and both decay."),
     key("model.groups", Kind::Groups, "",
         "Groups of neurons per layer, each an actor with its own state, links and outgoing weights; `neuron` is one each. A layer \
          with fewer neurons has as many groups as neurons; the output layer is one group always, since the softmax and the decision \

@@ -14,7 +14,7 @@ use crate::data::dataset::Scale;
 use crate::energy::{Activation, EnergyKind, Loss};
 use crate::math::Dtype;
 use crate::math::optimizer::OptimizerKind;
-use crate::network::Init;
+use crate::network::{FeedbackKind, Init};
 use crate::reference::Order;
 use crate::rule::spelt_out::ReadOut;
 use crate::rule::{FreePhase, Nudging, RuleName};

@@ -7,7 +7,7 @@
 use super::diagnostic::Diagnostic;
 use super::gather::Gathered;
 use super::values::{Config, DataName, Groups, Precision};
-use super::{Activation, Dtype, EnergyKind, Loss, Message, Order, RuleName, ScheduleMode};
+use super::{Activation, Dtype, EnergyKind, FeedbackKind, Loss, Message, OptimizerKind, Order, RuleName, ScheduleMode};
 
 /// A condition on a configuration.
 pub(super) struct Rule {
@@ -34,6 +34,8 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["data.validation", "data.train"], validation_leaves_some),
     rule(&["model.output_act_fn", "model.loss"], softmax_is_in_the_loss),
     rule(&["model.precision", "model.widths"], precision_per_layer),
+    rule(&["model.feedback", "learning.weight_decay", "learning.rule"], feedback_can_meet_the_weights),
+    rule(&["model.feedback", "learning.optimizer", "learning.rule"], feedback_gets_the_same_updates),
     rule(&["model.groups", "schedule.mode"], groups_need_steps),
     rule(&["inference.tolerance", "dtype"], tolerance_is_resolved),
     rule(&["learning.nudge", "learning.rule"], nudge_is_at_most_one),
@@ -153,6 +155,30 @@ fn precision_per_layer(config: &Config) -> Option<Diagnostic> {
         ),
         _ => None,
     }
+}
+
+fn learns_feedback(config: &Config) -> bool {
+    config.model.feedback == FeedbackKind::KolenPollack && config.learning.rule != RuleName::Backprop
+}
+
+fn feedback_can_meet_the_weights(config: &Config) -> Option<Diagnostic> {
+    if !learns_feedback(config) || config.learning.weight_decay > 0.0 {
+        return None;
+    }
+    broken(
+        "`model.feedback` cannot be `kolen-pollack` without weight decay",
+        "W and B get the same updates, so only decay brings them together; set learning.weight_decay, 1e-3 for example",
+    )
+}
+
+fn feedback_gets_the_same_updates(config: &Config) -> Option<Diagnostic> {
+    if !learns_feedback(config) || config.learning.optimizer != OptimizerKind::Adam {
+        return None;
+    }
+    broken(
+        "`model.feedback` cannot be `kolen-pollack` with the optimizer `adam`",
+        "adam scales the decay of W and of B by moments of their own, so they need not meet; use `sgd`, `momentum` or `adamw`",
+    )
 }
 
 fn tolerance_is_resolved(config: &Config) -> Option<Diagnostic> {

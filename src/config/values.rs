@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::network::Grouping;
 
 use super::{
-    Activation, Dtype, EnergyKind, FreePhase, Init, Loss, Message, Nudging, OptimizerKind, Order, ReadOut, RuleName,
-    Scale,
+    Activation, Dtype, EnergyKind, FeedbackKind, FreePhase, Init, Loss, Message, Nudging, OptimizerKind, Order,
+    ReadOut, RuleName, Scale,
 };
 
 /// Declares one table: its fields, their documentation and their defaults.
@@ -100,6 +100,8 @@ table! {
         precision: Precision = Precision::Uniform(1.0),
         /// Feedback γ of a rate network.
         feedback_gain: f64 = 1.0,
+        /// What errors come down through.
+        feedback: FeedbackKind = FeedbackKind::Tied,
         /// Groups of neurons per layer.
         groups: Groups = Groups::Count(1),
     }

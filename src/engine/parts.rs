@@ -58,6 +58,8 @@ fn join<T: Real>(groups: Vec<Extract<T>>) -> Option<Extract<T>> {
                 optimizers.push(state?);
             }
             Extract::Nothing => return Some(Extract::Nothing),
+            // Not cut: refused where an engine is made.
+            Extract::Feedback(_) => return None,
         }
     }
     if !states.is_empty() {
@@ -97,10 +99,10 @@ fn beside<T: Real>(blocks: &[Field<T>], axis: Axis) -> Field<T> {
 /// The share of each group of `layer` in weights and optimiser states of the whole layer.
 pub(super) fn split<T: Real>(network: &NetworkSpec, layer: usize, whole: Extract<T>) -> Vec<Extract<T>> {
     let groups = network.groups(layer);
-    let Extract::Weights(parameters, optimizers) = whole else { return vec![Extract::Nothing; groups] };
     if groups == 1 {
-        return vec![Extract::Weights(parameters, optimizers)];
+        return vec![whole];
     }
+    let Extract::Weights(parameters, optimizers) = whole else { return vec![Extract::Nothing; groups] };
     let (rows, all) = parameters.weights.dim();
     (0..groups)
         .map(|group| {

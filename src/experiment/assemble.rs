@@ -10,7 +10,7 @@ use crate::data::error::DataError;
 use crate::engine::{Engine, EngineSettings, Schedule};
 use crate::math::Real;
 use crate::math::optimizer::OptimizerSpec;
-use crate::network::{NetworkError, NetworkSpec, Weights};
+use crate::network::{Feedback, NetworkError, NetworkSpec, Weights};
 use crate::reference::{Baseline, Synchronous};
 use crate::rule::{Plan, PlanError, RuleName};
 use crate::settling::Limits;
@@ -37,11 +37,13 @@ pub fn network(config: &Config) -> Result<NetworkSpec, NetworkError> {
     let model = &config.model;
     let precision: Vec<f64> =
         (1..model.widths.len()).map(|layer| model.precision.of(layer).unwrap_or(f64::NAN)).collect();
+    let feedback = Feedback { kind: model.feedback, init: model.init, seed: config.seed };
     let network = NetworkSpec::new(&model.widths, model.act_fn, model.loss)?
         .with_output(model.output_act_fn)?
         .with_precision(&precision)?
         .with_energy(model.energy)?
-        .with_feedback_gain(model.feedback_gain)?;
+        .with_feedback_gain(model.feedback_gain)?
+        .with_feedback(feedback);
     Ok(network.with_groups(model.groups.into()))
 }
 

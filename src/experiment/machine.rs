@@ -206,24 +206,33 @@ impl<T: Real> Machine<T> {
         }
     }
 
-    /// Weights and optimiser states.
+    /// Weights, optimiser states, and whatever else has been learnt.
     pub fn snapshot(&mut self) -> Result<Snapshot<T>, StepError> {
         let of = |optimizers: &[[crate::math::optimizer::Optimizer<T>; 2]]| {
             optimizers.iter().map(|pair| pair.each_ref().map(|optimizer| optimizer.state().clone())).collect()
         };
         Ok(match self {
-            Self::Reference(reference) => {
-                Snapshot { optimizers: of(reference.optimizers()), weights: reference.weights().clone() }
-            }
-            Self::Backprop(baseline) => {
-                Snapshot { optimizers: of(baseline.optimizers()), weights: baseline.weights().clone() }
-            }
+            Self::Reference(reference) => Snapshot {
+                optimizers: of(reference.optimizers()),
+                weights: reference.weights().clone(),
+                feedback: reference.feedback(),
+            },
+            Self::Backprop(baseline) => Snapshot {
+                optimizers: of(baseline.optimizers()),
+                weights: baseline.weights().clone(),
+                feedback: Vec::new(),
+            },
             Self::Actors(engine) => {
-                let mut snapshot = Snapshot { weights: Vec::new(), optimizers: Vec::new() };
+                let mut snapshot = Snapshot { weights: Vec::new(), optimizers: Vec::new(), feedback: Vec::new() };
                 for extract in engine.extract(Wanted::Weights)? {
                     if let Extract::Weights(parameters, Some(states)) = extract {
                         snapshot.weights.push(parameters);
                         snapshot.optimizers.push(states);
+                    }
+                }
+                for extract in engine.extract(Wanted::Feedback)? {
+                    if let Extract::Feedback(state) = extract {
+                        snapshot.feedback.push(state);
                     }
                 }
                 snapshot
@@ -240,7 +249,8 @@ impl<T: Real> Machine<T> {
         Ok(match self {
             Self::Reference(reference) => {
                 reference.install(snapshot.weights);
-                restore(reference.optimizers(), snapshot.optimizers)
+                let fits = restore(reference.optimizers(), snapshot.optimizers);
+                reference.install_feedback(snapshot.feedback) && fits
             }
             Self::Backprop(baseline) => {
                 baseline.install(snapshot.weights);
@@ -250,7 +260,11 @@ impl<T: Real> Machine<T> {
                 let pairs = snapshot.weights.into_iter().zip(snapshot.optimizers);
                 let extracts =
                     pairs.map(|(weights, states): (Parameters<T>, _)| Extract::Weights(weights, Some(states)));
-                match engine.install(extracts.collect()) {
+                // Layer 0 has no feedback weights: nothing comes down to the data.
+                let feedback = std::iter::once(Extract::Nothing)
+                    .chain(snapshot.feedback.into_iter().map(Extract::Feedback))
+                    .collect();
+                match engine.install(extracts.collect()).and_then(|()| engine.install(feedback)) {
                     Ok(()) => true,
                     Err(EngineError::Layer(_)) => false,
                     Err(other) => return Err(other.into()),

@@ -30,6 +30,9 @@ impl<T: Real> Layer<T> {
 
     pub(super) fn extract(&mut self, wanted: Wanted) -> Result<Extract<T>, LayerError> {
         self.settle_arrival();
+        if wanted == Wanted::Feedback {
+            return Ok(self.extract_feedback());
+        }
         let Some(outgoing) = &self.outgoing else {
             if let (Wanted::State, Some(state)) = (wanted, self.state()) {
                 return Ok(Extract::State(state.clone()));
@@ -49,19 +52,26 @@ impl<T: Real> Layer<T> {
             Wanted::Estimate => Extract::Estimate(
                 outgoing.estimate(self.batch).ok_or_else(|| self.fault("no estimate was collected".into()))?,
             ),
+            Wanted::Feedback => Extract::Nothing,
             Wanted::State => self.state().map_or(Extract::Nothing, |state| Extract::State(state.clone())),
         })
     }
 
     pub(super) fn install(&mut self, extract: Extract<T>) -> Result<(), LayerError> {
-        let Extract::Weights(parameters, states) = extract else {
-            return Err(self.fault("only weights can be installed".into()));
+        let (parameters, states) = match extract {
+            Extract::Weights(parameters, states) => (parameters, states),
+            Extract::Feedback(state) => return self.install_feedback(state),
+            Extract::Nothing => return Ok(()),
+            _ => return Err(self.fault("only weights can be installed".into())),
         };
         let Some(outgoing) = &mut self.outgoing else { return Ok(()) };
         if outgoing.parameters.weights.dim() != parameters.weights.dim() {
             return Err(self.fault(format!("weights of shape {:?} do not fit", parameters.weights.dim())));
         }
         outgoing.parameters = parameters;
+        if let Some(back) = &mut outgoing.back {
+            back.weights_changed(&outgoing.parameters.weights);
+        }
         outgoing.clear();
         if let Some(states) = states {
             let fits = outgoing.optimizers.iter_mut().zip(states).all(|(optimizer, state)| optimizer.restore(state));

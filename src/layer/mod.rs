@@ -17,6 +17,7 @@
 //! coding, no state of its own. Nothing here is `async`, and no method waits. Next: `crate::engine` for the task around it,
 //! `crate::reference` for the program that contradicts it if it is wrong.
 
+mod feedback;
 pub mod group;
 mod hearing;
 mod incoming;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 
+use feedback::Feedback;
 use incoming::Incoming;
 pub use incoming::Voice;
 use outgoing::{Above, Outgoing};
@@ -131,6 +133,7 @@ impl<T: Real> Layer<T> {
             outgoing.owns_bias = owns_bias;
             // Only answers have an echo; a layer that sends its state answers nothing.
             let answered = network.energy() == EnergyKind::PredictiveCoding;
+            outgoing.back = Feedback::new(network, index + 1, &outgoing.parameters.weights, settings.optimizer);
             outgoing.remember(answered && settings.voice == Voice::Plain(Message::ErrorEcho));
             outgoing
         });

@@ -2,7 +2,7 @@
 //! come back, turns them into feedback, and learns.
 //!
 //! ```text
-//! a_{l+1} = W_{l+1} x_l + b_{l+1}          prediction          g_l = W_{l+1}ᵀ d_{l+1}          feedback
+//! a_{l+1} = W_{l+1} x_l + b_{l+1}          prediction          g_l = B_{l+1}ᵀ d_{l+1}          feedback, B = W if tied
 //! h_{l+1} = d_{l+1} x_lᵀ                   Hebbian product     W ← W − η·optimiser(−Σ c h / B) update
 //! ```
 //!
@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 
+use super::feedback::Feedback;
 use super::pages::Pages;
 use crate::energy::{Activation, Loss};
 use crate::math::kernel::{Left, Shape, Start};
@@ -64,6 +65,8 @@ pub(super) struct Outgoing<T> {
     pub(super) above: Above<T>,
     /// The bias is this part's to learn; where a layer is cut into groups, one of them has it.
     pub(super) owns_bias: bool,
+    /// `B`, if errors do not come down through the weights themselves.
+    pub(super) back: Option<Feedback<T>>,
     /// Version of the prediction that belongs to the present state, unless `moved`.
     pub(super) version: u64,
     /// The state moved since the prediction was computed.
@@ -93,6 +96,7 @@ impl<T: Real> Outgoing<T> {
             optimizers,
             above,
             owns_bias: true,
+            back: None,
             version: 0,
             moved: true,
             said: 0,
@@ -240,7 +244,7 @@ impl<T: Real> Outgoing<T> {
         }
         let (to, from) = self.parameters.weights.dim();
         let adjoint = values(self.adjoint().expect("prepared above"));
-        let weights = values(&self.parameters.weights);
+        let weights = values(self.back.as_ref().map_or(&self.parameters.weights, |back| &back.matrix));
         if state.ncols() == 1 {
             // One sample: gᵀ = dᵀ W runs along the rows of W, with the same chain per element as the batch.
             let shape = Shape { rows: 1, inner: to, cols: from };
@@ -309,6 +313,9 @@ impl<T: Real> Outgoing<T> {
         of_weights.update(values_mut(&mut self.parameters.weights), values(&sum.weights), scale);
         if self.owns_bias {
             of_bias.update(&mut self.parameters.bias, &sum.bias, scale);
+        }
+        if let Some(back) = &mut self.back {
+            back.learn(&self.parameters.weights, &sum.weights, scale);
         }
         self.clear();
         true

@@ -81,7 +81,7 @@ impl<T: Real> Layer<T> {
 
     /// This layer's share of the energy, summed over the batch.
     fn energy(&self, score: Option<Score>) -> f64 {
-        let Some(incoming) = &self.incoming else { return 0.0 };
+        let Some(incoming) = self.incoming.as_ref().filter(|_| self.network.descends_an_energy()) else { return 0.0 };
         let supervised = self.nudge().wide() * score.map_or(0.0, |score| score.loss);
         match (self.network.energy(), &self.body, &incoming.current) {
             (EnergyKind::PredictiveCoding, Body::Hidden(_), _) => {

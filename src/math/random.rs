@@ -16,6 +16,8 @@ pub enum Purpose {
     Order = 2,
     /// Random networks and batches of tests, benches and examples.
     Trial = 3,
+    /// Feedback weights that are not the weights; the index is the layer they lead from.
+    Feedback = 7,
 }
 
 /// One independent stream of random numbers.

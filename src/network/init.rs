@@ -32,16 +32,20 @@ pub enum Init {
 impl Init {
     /// `W_l` and `b_l` of layer `layer`, `to × from`.
     pub(super) fn draw<T: Real>(self, seed: u64, layer: usize, to: usize, from: usize) -> Parameters<T> {
-        let mut stream = Stream::new(seed, Purpose::Weights, layer as u64);
+        self.draw_from(&mut Stream::new(seed, Purpose::Weights, layer as u64), to, from)
+    }
+
+    /// The same from another stream.
+    pub(super) fn draw_from<T: Real>(self, stream: &mut Stream, to: usize, from: usize) -> Parameters<T> {
         let fan_in = from as f64;
         let weights = match self {
-            Self::TorchLinear => uniform(&mut stream, to, from, 1.0 / fan_in.sqrt()),
-            Self::Xavier => uniform(&mut stream, to, from, (6.0 / (fan_in + to as f64)).sqrt()),
+            Self::TorchLinear => uniform(stream, to, from, 1.0 / fan_in.sqrt()),
+            Self::Xavier => uniform(stream, to, from, (6.0 / (fan_in + to as f64)).sqrt()),
             Self::He => {
                 let deviation = (2.0 / fan_in).sqrt();
                 Array2::from_shape_simple_fn((to, from), || deviation * stream.normal())
             }
-            Self::Orthogonal => orthogonal(&mut stream, to, from),
+            Self::Orthogonal => orthogonal(stream, to, from),
         };
         let bias = match self {
             Self::TorchLinear => {

@@ -7,9 +7,11 @@
 //!
 //! A [`NetworkSpec`] that exists is valid. Next: `crate::signal`, then `crate::layer`.
 
+mod feedback;
 mod groups;
 mod init;
 
+pub use feedback::{Feedback, FeedbackKind, FeedbackState, take_signs};
 pub use groups::Grouping;
 pub use init::Init;
 
@@ -31,6 +33,7 @@ pub struct NetworkSpec {
     precision: Vec<f64>,
     feedback_gain: f64,
     grouping: Grouping,
+    feedback: Feedback,
 }
 
 /// Why a network can't be made, in a sentence that names the part.
@@ -56,6 +59,7 @@ impl NetworkSpec {
             precision: vec![1.0; widths.len() - 1],
             feedback_gain: 1.0,
             grouping: Grouping::default(),
+            feedback: Feedback::default(),
         })
     }
 

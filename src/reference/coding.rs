@@ -17,6 +17,7 @@ use ndarray::Array2;
 
 use super::Order;
 use super::contrast::Contrast;
+use super::feedback::Descent;
 use super::shares::{sum_of_groups, sum_of_shares};
 use crate::energy::Score;
 use crate::math::kernel::{Left, Shape, Start};
@@ -42,11 +43,13 @@ pub(super) struct Coding<T> {
     /// `g_l − e_l` of the hidden layers, at index l.
     drive: Vec<Field<T>>,
     remembered: Option<Vec<Field<T>>>,
+    /// What errors come down through.
+    pub(super) descent: Descent<T>,
 }
 
 impl<T: Real> Coding<T> {
     /// A network without a batch.
-    pub(super) fn new(network: &NetworkSpec, rate: f64, order: Order) -> Self {
+    pub(super) fn new(network: &NetworkSpec, rate: f64, order: Order, descent: Descent<T>) -> Self {
         let none = Vec::new;
         let (network, rate, target) = (network.clone(), T::of(rate), Array2::zeros((0, 0)));
         Self {
@@ -60,6 +63,7 @@ impl<T: Real> Coding<T> {
             d: none(),
             drive: none(),
             remembered: None,
+            descent,
         }
     }
 
@@ -240,11 +244,11 @@ impl<T: Real> Coding<T> {
         (1..self.network.depth()).for_each(|l| self.drive_of(l, weights));
     }
 
-    /// `W_{l+1}ᵀ d_{l+1} − e_l`.
+    /// `B_{l+1}ᵀ d_{l+1} − e_l`.
     fn drive_of(&mut self, l: usize, weights: &Weights<T>) {
         let (to, from) = weights[l].weights.dim();
         let batch = self.target.ncols();
-        let (weights, d) = (values(&weights[l].weights), values(&self.d[l]));
+        let (weights, d) = (values(self.descent.matrix(l + 1, weights)), values(&self.d[l]));
         let shape = Shape { rows: from, inner: to, cols: batch };
         T::product(shape, Left::Columns(weights), d, Start::Zero, values_mut(&mut self.drive[l]));
         self.drive[l].zip_mut_with(&self.e[l - 1], |g, &e| *g = *g - e);
@@ -277,6 +281,9 @@ impl<T: Real> Coding<T> {
                     let precision = self.network.precision(l);
                     let e = &self.e[l - 1];
                     report.energy = sum_of_groups(&self.network, l, (e, e), |e, _| 0.5 * sum_of_squares(e) / precision);
+                }
+                if !self.network.descends_an_energy() {
+                    report.energy = 0.0;
                 }
                 report
             })

@@ -16,7 +16,7 @@ use super::synchronous::Synchronous;
 use crate::energy::{Activation, Loss};
 use crate::math::Field;
 use crate::math::optimizer::OptimizerSpec;
-use crate::network::{NetworkSpec, Parameters, Weights};
+use crate::network::{FeedbackKind, NetworkSpec, Parameters, Weights};
 use crate::rule::PlannedPhase;
 use crate::settling::{Limits, StopReason};
 use crate::signal::{Motion, Origin, Teaching};
@@ -27,6 +27,9 @@ pub enum ImplicitError {
     /// The activation has no second derivative.
     #[error("the implicit gradient needs a smooth activation, sigmoid or tanh; this network has {0:?}")]
     Kinks(Activation),
+    /// Without tied feedback there is no energy, and the linear system below is not that of the dynamics.
+    #[error("the implicit gradient is that of an energy, which only model.feedback = \"tied\" has")]
+    Untied,
     /// The free phase or the adjoint system did not converge.
     #[error("the {0} did not converge; the equilibrium may be unstable or not a minimum")]
     Unsolved(&'static str),
@@ -77,6 +80,9 @@ pub fn gradient(
     let rho = network.activation(1);
     if !matches!(rho, Activation::Sigmoid | Activation::Tanh) {
         return Err(ImplicitError::Kinks(rho));
+    }
+    if network.feedback() != FeedbackKind::Tied {
+        return Err(ImplicitError::Untied);
     }
     let depth = network.depth();
     let x = free_equilibrium(network, weights, data, target).ok_or(ImplicitError::Unsolved("free phase"))?;

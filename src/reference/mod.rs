@@ -17,6 +17,7 @@ mod baseline;
 mod coding;
 mod contrast;
 pub mod eq17;
+mod feedback;
 pub mod implicit;
 mod recurrent;
 mod shares;

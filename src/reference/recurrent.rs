@@ -13,6 +13,7 @@ use ndarray::Array2;
 
 use super::coding::blank;
 use super::contrast::Contrast;
+use super::feedback::Descent;
 use super::shares::{sum_of_groups, sum_of_shares};
 use crate::energy::{Activation, EnergyKind, hopfield, rate, step};
 use crate::math::kernel::{Left, Shape, Start};
@@ -36,15 +37,17 @@ pub(super) struct Recurrent<T> {
     drive: Vec<Field<T>>,
     target: Field<T>,
     remembered: Option<Vec<Field<T>>>,
+    /// What errors come down through.
+    pub(super) descent: Descent<T>,
 }
 
 impl<T: Real> Recurrent<T> {
     /// A network without a batch.
-    pub(super) fn new(network: &NetworkSpec, rate: f64) -> Self {
+    pub(super) fn new(network: &NetworkSpec, rate: f64, descent: Descent<T>) -> Self {
         assert!(network.energy().has_output_state(), "predictive coding is `Synchronous`");
         let none = Vec::new;
         let (network, rate, target) = (network.clone(), T::of(rate), Array2::zeros((0, 0)));
-        Self { network, rate, x: none(), s: none(), a: none(), drive: none(), target, remembered: None }
+        Self { network, rate, x: none(), s: none(), a: none(), drive: none(), target, remembered: None, descent }
     }
 
     /// `x_0 … x_L`.
@@ -146,12 +149,13 @@ impl<T: Real> Recurrent<T> {
         let depth = self.network.depth();
         let batch = self.target.ncols();
         let feedback = (l < depth).then(|| {
-            let (to, from) = weights[l].weights.dim();
+            let b = self.descent.matrix(l + 1, weights);
+            let (to, from) = b.dim();
             let mut g = Array2::zeros((from, batch));
-            let left = Left::Columns(values(&weights[l].weights));
+            let left = Left::Columns(values(b));
             let shape = Shape { rows: from, inner: to, cols: batch };
             if batch == 1 {
-                let (shape, w) = (Shape { rows: 1, inner: to, cols: from }, values(&weights[l].weights));
+                let (shape, w) = (Shape { rows: 1, inner: to, cols: from }, values(b));
                 T::product(shape, Left::Rows(values(&self.s[l + 1])), w, Start::Zero, values_mut(&mut g));
             } else {
                 T::product(shape, left, values(&self.s[l + 1]), Start::Zero, values_mut(&mut g));
@@ -189,7 +193,7 @@ impl<T: Real> Recurrent<T> {
                 report.residual = extent(values(&self.drive[l])).largest;
                 report.unsettled = self.drive[l].iter().filter(|drive| drive.abs() > T::of(tolerance)).count();
             }
-            if self.network.energy() == EnergyKind::Rate {
+            if !self.network.descends_an_energy() {
                 report.energy = 0.0;
             } else if l > 0 {
                 let f = self.network.activation(l);

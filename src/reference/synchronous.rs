@@ -6,10 +6,11 @@
 use super::Order;
 use super::coding::Coding;
 use super::contrast::Contrast;
+use super::feedback::Descent;
 use super::recurrent::Recurrent;
 use crate::math::optimizer::{Optimizer, OptimizerSpec};
 use crate::math::{Field, Real, values, values_mut};
-use crate::network::{NetworkSpec, Weights};
+use crate::network::{FeedbackState, NetworkSpec, Weights};
 use crate::rule::{Plan, PlannedPhase};
 use crate::settling::{Limits, PhaseRecord};
 
@@ -50,10 +51,11 @@ impl<T: Real> Synchronous<T> {
             .iter()
             .map(|p| [Optimizer::new(optimizer, p.weights.len()), Optimizer::new(optimizer, p.bias.len())])
             .collect();
+        let descent = Descent::new(network, &weights, optimizer);
         let states = if network.energy().has_output_state() {
-            States::Recurrent(Recurrent::new(network, rate))
+            States::Recurrent(Recurrent::new(network, rate, descent))
         } else {
-            States::Coding(Coding::new(network, rate, order))
+            States::Coding(Coding::new(network, rate, order, descent))
         };
         let contrast = Contrast::new(&weights, 1);
         Self { network: network.clone(), weights, optimizers, states, contrast }
@@ -73,6 +75,30 @@ impl<T: Real> Synchronous<T> {
     pub fn install(&mut self, weights: Weights<T>) {
         assert!(self.network.fits(&weights), "weights have the shapes of the network");
         self.weights = weights;
+        let (descent, weights) = self.descent();
+        descent.align(weights);
+    }
+
+    fn descent(&mut self) -> (&mut Descent<T>, &Weights<T>) {
+        let descent = match &mut self.states {
+            States::Coding(states) => &mut states.descent,
+            States::Recurrent(states) => &mut states.descent,
+        };
+        (descent, &self.weights)
+    }
+
+    /// `B_2 … B_L`, what errors come down through; none if they are tied to the weights.
+    pub fn feedback(&mut self) -> Vec<FeedbackState<T>> {
+        self.descent().0.states()
+    }
+
+    /// Takes other feedback weights; false if they do not fit.
+    #[must_use]
+    pub fn install_feedback(&mut self, states: Vec<FeedbackState<T>>) -> bool {
+        let (descent, weights) = self.descent();
+        let fits = descent.restore(states);
+        descent.align(weights);
+        fits
     }
 
     /// `x_0 … x_{L−1}`, then `x_L` or, where the output has no state, the current `a_L`.
@@ -124,5 +150,10 @@ impl<T: Real> Synchronous<T> {
             of_weights.update(values_mut(&mut parameters.weights), values(&sum.weights), mean);
             of_bias.update(&mut parameters.bias, &sum.bias, mean);
         }
+        let descent = match &mut self.states {
+            States::Coding(states) => &mut states.descent,
+            States::Recurrent(states) => &mut states.descent,
+        };
+        descent.learn(&self.weights, sums, mean);
     }
 }

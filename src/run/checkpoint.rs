@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! checkpoints/step-00000938/model.safetensors      "0.weight", "0.bias", "2.weight", …  as nn.Sequential(Linear, f, Linear, …)
-//!                           optimizer.safetensors  "0.weight.first", "0.weight.second", …
+//!                           optimizer.safetensors  "0.weight.first", "0.weight.second", …; "2.feedback", … if it is not tied
 //!                           state.json             step, epoch, batch, digests of the two files and of itself
 //! ```
 //!
@@ -20,11 +20,13 @@ use safetensors::{Dtype as StoredType, SafeTensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+mod feedback;
+
 use super::atomic::{sync_folder, write_synced};
 use super::{RunDirectory, RunError};
 use crate::math::optimizer::OptimizerState;
 use crate::math::{Dtype, Real};
-use crate::network::{NetworkSpec, Parameters, Weights};
+use crate::network::{FeedbackState, NetworkSpec, Parameters, Weights};
 
 /// Version of the format of `state.json`.
 const FORMAT: u32 = 2;
@@ -39,6 +41,8 @@ pub struct Snapshot<T> {
     pub weights: Weights<T>,
     /// In the same order.
     pub optimizers: Vec<OptimizerPair<T>>,
+    /// `B_2 … B_L`, or none if errors come down through the weights.
+    pub feedback: Vec<FeedbackState<T>>,
 }
 
 /// Where in the training a checkpoint stands.
@@ -59,6 +63,9 @@ struct State {
     format: u32,
     position: Position,
     updates: Vec<[u64; 2]>,
+    /// Updates of the feedback weights that learn; left out if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    feedback_updates: Vec<u64>,
     model_sha256: String,
     optimizer_sha256: String,
     /// Of this file with nothing in this place.
@@ -79,11 +86,12 @@ pub fn write<T: Real>(
     remove_if_there(&temporary)?;
     fs::create_dir(&temporary).map_err(RunError::io("created", &temporary))?;
     let model = model_bytes(&snapshot.weights).map_err(|problem| RunError::content(&path, problem))?;
-    let optimizer = optimizer_bytes(&snapshot.optimizers).map_err(|problem| RunError::content(&path, problem))?;
+    let optimizer = optimizer_bytes(snapshot).map_err(|problem| RunError::content(&path, problem))?;
     let mut state = State {
         format: FORMAT,
         position: position.clone(),
         updates: snapshot.optimizers.iter().map(|pair| pair.each_ref().map(|state| state.updates)).collect(),
+        feedback_updates: feedback::updates(&snapshot.feedback),
         model_sha256: sha256(&model),
         optimizer_sha256: sha256(&optimizer),
         state_sha256: String::new(),
@@ -170,7 +178,9 @@ pub fn read<T: Real>(path: &Path, network: &NetworkSpec) -> Result<(Snapshot<T>,
     let bytes = read_checked(&optimizer_path, &state.optimizer_sha256)?;
     let optimizers = parse_optimizer(&bytes, &state.updates, network.depth())
         .map_err(|problem| RunError::content(&optimizer_path, problem))?;
-    Ok((Snapshot { weights, optimizers }, state.position))
+    let feedback = feedback::parse(&bytes, &state.feedback_updates, network)
+        .map_err(|problem| RunError::content(&optimizer_path, problem))?;
+    Ok((Snapshot { weights, optimizers, feedback }, state.position))
 }
 
 /// Reads weights alone, from any file with the names of an `nn.Sequential` state dict.
@@ -232,9 +242,9 @@ fn model_bytes<T: Real>(weights: &Weights<T>) -> Result<Vec<u8>, String> {
     serialize::<T>(&entries)
 }
 
-fn optimizer_bytes<T: Real>(optimizers: &[OptimizerPair<T>]) -> Result<Vec<u8>, String> {
+fn optimizer_bytes<T: Real>(snapshot: &Snapshot<T>) -> Result<Vec<u8>, String> {
     let mut entries = Vec::new();
-    for (index, pair) in optimizers.iter().enumerate() {
+    for (index, pair) in snapshot.optimizers.iter().enumerate() {
         for (tensor, state) in ["weight", "bias"].into_iter().zip(pair) {
             for (moment, numbers) in [("first", &state.first), ("second", &state.second)] {
                 let name = format!("{}.{tensor}.{moment}", module(index));
@@ -242,6 +252,7 @@ fn optimizer_bytes<T: Real>(optimizers: &[OptimizerPair<T>]) -> Result<Vec<u8>, 
             }
         }
     }
+    feedback::entries(&snapshot.feedback, &mut entries);
     serialize::<T>(&entries)
 }
 

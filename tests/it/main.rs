@@ -5,6 +5,7 @@ mod common;
 mod data;
 mod echo;
 mod family;
+mod feedback;
 mod free_running;
 mod gradients;
 mod groups;

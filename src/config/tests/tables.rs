@@ -50,7 +50,13 @@ fn the_allowed_words_are_those_of_the_mathematics() {
 #[test]
 fn every_allowed_word_can_be_chosen() {
     // What the other keys have to be so that every word can be honoured.
-    let company = ["schedule.mode=free-running", "model.loss=squared-error", "data.dir=x"];
+    let company = [
+        "schedule.mode=free-running",
+        "model.loss=squared-error",
+        "data.dir=x",
+        "learning.optimizer=sgd",
+        "learning.weight_decay=1e-3",
+    ];
     for key in KEYS {
         for word in key.kind.allowed().iter().filter(|word| **word != "digits") {
             let chosen = format!("{}={word}", key.path);

@@ -227,5 +227,9 @@ impl<'a, T: Real> Trainer<'a, T> {
 /// The layer to which weights lead that are not finite.
 fn not_finite<T: Real>(snapshot: &Snapshot<T>) -> Option<usize> {
     let weights: &Weights<T> = &snapshot.weights;
-    weights.iter().position(|parameters| parameters.numbers().any(|number| !number.is_finite())).map(|index| index + 1)
+    let back =
+        |index: usize| snapshot.feedback.get(index.wrapping_sub(1)).into_iter().flat_map(|b| b.matrix.iter().copied());
+    let numbers =
+        weights.iter().enumerate().map(|(index, parameters)| (index + 1, parameters.numbers().chain(back(index))));
+    numbers.into_iter().find_map(|(layer, mut numbers)| numbers.any(|number| !number.is_finite()).then_some(layer))
 }

@@ -30,6 +30,21 @@ fn one_epoch_and_another_are_two_epochs() {
         &["learning.optimizer=momentum", "schedule.mode=reference", "record.every=3"],
         &["learning.optimizer=sgd", "dtype=f64", "record.cosine_every=3"],
         &["learning.optimizer=adamw", "learning.rule=backprop"],
+        &["model.widths=[784,12,8,10]", "model.feedback=random"],
+        &["model.widths=[784,12,8,10]", "model.feedback=sign-symmetric", "schedule.mode=reference"],
+        &[
+            "model.widths=[784,12,8,10]",
+            "model.feedback=kolen-pollack",
+            "learning.optimizer=momentum",
+            "learning.weight_decay=0.01",
+        ],
+        &[
+            "model.widths=[784,12,8,10]",
+            "model.feedback=kolen-pollack",
+            "learning.optimizer=adamw",
+            "learning.weight_decay=0.1",
+            "schedule.mode=reference",
+        ],
     ] {
         let bench = Bench::new();
         bench.train("whole", &[more, &["learning.epochs=2"]].concat()).expect(0);
