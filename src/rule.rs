@@ -21,6 +21,7 @@ pub mod spelt_out;
 use serde::{Deserialize, Serialize};
 
 use crate::energy::EnergyKind;
+use crate::math::{Field, Real};
 use crate::network::NetworkSpec;
 use crate::signal::{Motion, Origin, Reading, Teaching};
 
@@ -183,6 +184,24 @@ impl Plan {
         };
         let gain = if network.energy() == EnergyKind::Rate { network.feedback_gain() } else { 1.0 };
         Ok(Some(Self { phases, gain }))
+    }
+
+    /// Refuses targets that a clamped output can't have: a Hopfield or rate output is put on the target, which therefore has to lie
+    /// in the range of its activation, bounds included (a logistic neuron comes as close to 0 and 1 as one likes).
+    pub fn admits<T: Real>(&self, network: &NetworkSpec, target: &Field<T>) -> Result<(), PlanError> {
+        let clamps = |phase: &PlannedPhase| matches!(phase.motion, Motion::Relax { teaching: Teaching::Clamped, .. });
+        if !network.energy().has_output_state() || !self.phases.iter().any(clamps) {
+            return Ok(());
+        }
+        let activation = network.activation(network.depth());
+        let (least, most) = activation.range();
+        match target.iter().map(|t| t.wide()).find(|t| !(least..=most).contains(t)) {
+            None => Ok(()),
+            Some(outside) => Err(PlanError(format!(
+                "a clamped output is put on its target, and the target {outside} is outside of [{least}, {most}], the range of \
+                 {activation:?}; use a rule that nudges, or another activation"
+            ))),
+        }
     }
 
     /// The coefficient of phase `k` for the weights that lead to layer `layer` of a network of depth `depth`.

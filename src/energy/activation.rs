@@ -68,6 +68,18 @@ impl Activation {
         Self::Gelu,
     ];
 
+    /// The closed interval of its values: the infimum and the supremum.
+    pub fn range(self) -> (f64, f64) {
+        match self {
+            Self::Identity | Self::LeakyRelu => (f64::NEG_INFINITY, f64::INFINITY),
+            Self::Relu | Self::Softplus => (0.0, f64::INFINITY),
+            Self::Tanh => (-1.0, 1.0),
+            Self::Sigmoid | Self::HardSigmoid => (0.0, 1.0),
+            // The minimum of x Φ(x), at x = −0.7518.
+            Self::Gelu => (-0.169_971_21, f64::INFINITY),
+        }
+    }
+
     /// True where `f` has a continuous derivative: states of the others can settle on a kink and chatter.
     pub fn is_smooth(self) -> bool {
         !matches!(self, Self::Relu | Self::LeakyRelu | Self::HardSigmoid)

@@ -75,6 +75,7 @@ pub fn compare<T: Real>(config: &Config) -> Result<Comparison, CompareError> {
     let splits = assemble::data(config, &network)?;
     let count = config.data.batch_size.min(splits.train.len());
     let (data, target) = splits.train.batch::<T>(&(0..count).collect::<Vec<_>>());
+    plan.admits(&network, &target).map_err(AssembleError::from)?;
     let weights = network.initial_weights::<T>(config.model.init, config.seed);
     let (exact, loss) = exact(&network, &weights, &data, &target)?;
     let procedure = Procedure { plan: Some(&plan), limits: assemble::limits(config) };

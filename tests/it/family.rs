@@ -280,6 +280,25 @@ fn combinations_without_meaning_are_refused_with_the_reason() {
     let coding =
         spec(&[4, 5, 3], Activation::Tanh, Loss::SquaredError).with_precision(&[2.0, 1.0]).expect("precisions");
     assert!(refuse(&coding, RuleName::FirstStep, FreePhase::Forward).contains("unit precisions"));
+    let clamped = |rho, target: f64| {
+        let network = spec(&[4, 5, 3], rho, Loss::SquaredError).with_energy(EnergyKind::Hopfield).expect("bounded");
+        let targets = ndarray::Array2::<f64>::from_elem((3, 2), target);
+        let refused = planned(RuleName::Chl, &network, 1.0, Nudging::OneSided).admits(&network, &targets);
+        // Whoever nudges comes near the target, or not: nothing is put there.
+        assert_eq!(planned(RuleName::Ep, &network, 0.1, Nudging::OneSided).admits(&network, &targets), Ok(()));
+        refused.err().map(|error| error.to_string())
+    };
+    for (rho, inside, outside) in [
+        (Activation::HardSigmoid, [0.0, 1.0], [-0.01, 1.01]),
+        (Activation::Sigmoid, [0.0, 1.0], [-0.01, 1.01]),
+        (Activation::Tanh, [-1.0, 1.0], [-1.5, f64::NAN]),
+    ] {
+        assert_eq!(inside.map(|target| clamped(rho, target)), [None, None], "{rho:?}");
+        for target in outside {
+            let said = clamped(rho, target).expect("refused");
+            assert!(said.contains("the range of") && said.contains(&target.to_string()), "{rho:?}: {said}");
+        }
+    }
     let relu = spec(&[4, 5, 3], Activation::Relu, Loss::SquaredError);
     assert!(relu.clone().with_energy(EnergyKind::Hopfield).expect_err("no minimum").to_string().contains("bounded"));
     assert!(relu.with_feedback_gain(1.5).expect_err("outside").to_string().contains("(0, 1]"));

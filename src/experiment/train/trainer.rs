@@ -57,6 +57,10 @@ impl<'a, T: Real> Trainer<'a, T> {
             return Err(AssembleError::Misfit(what.to_owned()).into());
         }
         let plan = assemble::plan(config, &network)?;
+        if let Some(plan) = &plan {
+            // Targets of all samples are zeros and ones: one shows the range of all.
+            plan.admits(&network, &splits.train.batch::<T>(&[0]).1).map_err(AssembleError::from)?;
+        }
         let engine_failed = |source| TrainError::Step { step: 0, checkpoint: None, source };
         let opened = match &beginning {
             Beginning::New { name, overrides } => opened::create(config, &splits, name, overrides)?,
