@@ -131,6 +131,9 @@ pub const KEYS: &[Key] = &[
          ±1/√fan_in."),
     key("model.precision", Kind::Precision, "Eq. 3",
         "Precision Π: one number for all layers, or a list for layers 1 to L."),
+    key("model.precision_ratio", Kind::Number(Interval::Share), "",
+        "Factor γ of the precision from layer to layer, in (0, 1]: Π_l = `precision` · γ^l. Weak feedback: the estimate of \
+         `pc-clamped` is off by O(γ) (Whittington & Bogacz 2017). `precision` = 1/γ makes Π_1 one."),
     key("model.feedback_gain", Kind::Number(Interval::Share), "",
         "Feedback γ of a rate network, in (0, 1]. Without effect on other energies."),
     key("model.feedback", Kind::Choice(&["tied", "random", "sign-symmetric", "kolen-pollack"]), "A.2",

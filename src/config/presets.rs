@@ -54,6 +54,16 @@ const PRESETS: &[Preset] = &[
         text: include_str!("../../configs/chl-mnist.toml"),
     },
     Preset {
+        name: "wb-mnist",
+        summary: "784-128-64-10 on MNIST by predictive coding with weak feedback, five epochs.",
+        text: include_str!("../../configs/wb-mnist.toml"),
+    },
+    Preset {
+        name: "prospective",
+        summary: "784-128-64-10 on the embedded digits by prospective configuration: clamped, run to equilibrium, five epochs.",
+        text: include_str!("../../configs/prospective.toml"),
+    },
+    Preset {
         name: "tiny",
         summary: "784-32-10 with tanh on a few digits: trains in seconds.",
         text: include_str!("../../configs/tiny.toml"),

@@ -47,6 +47,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["learning.param_lr", "dtype"], |c| in_f32(c, "learning.param_lr", &[c.learning.param_lr])),
     rule(&["learning.epsilon", "dtype"], |c| in_f32(c, "learning.epsilon", &[c.learning.epsilon])),
     rule(&["model.precision", "dtype"], |c| in_f32(c, "model.precision", precisions(c))),
+    rule(&["model.precision_ratio", "model.precision", "dtype"], the_last_precision_is_resolved),
     rule(&["output.dir"], output_has_a_folder),
     rule(&["output.name"], name_is_plain),
 ];
@@ -252,6 +253,23 @@ fn in_f32(config: &Config, path: &str, values: &[f64]) -> Option<Diagnostic> {
     broken(
         format!("`{path}` is {lost:?}, which f32 cannot hold"),
         format!("use dtype = \"f64\", or a number from {:e} to {:e}", f32::MIN_POSITIVE, f32::MAX),
+    )
+}
+
+fn the_last_precision_is_resolved(config: &Config) -> Option<Diagnostic> {
+    let model = &config.model;
+    if model.precision_ratio == 1.0 {
+        return None;
+    }
+    let layers = 1..model.widths.len();
+    let least = layers.filter_map(|layer| model.precision_of(layer)).fold(f64::INFINITY, f64::min);
+    let holds = if config.dtype == Dtype::F32 { (least as f32).is_normal() } else { least.is_normal() };
+    if holds {
+        return None;
+    }
+    broken(
+        format!("`model.precision_ratio` makes the smallest precision {least:e}, which the number format cannot hold"),
+        "choose a larger ratio, a larger model.precision (1/γ makes Π_1 one), or dtype = \"f64\"",
     )
 }
 

@@ -98,6 +98,8 @@ table! {
         init: Init = Init::TorchLinear,
         /// Precision of each layer.
         precision: Precision = Precision::Uniform(1.0),
+        /// Factor of the precision from layer to layer.
+        precision_ratio: f64 = 1.0,
         /// Feedback γ of a rate network.
         feedback_gain: f64 = 1.0,
         /// What errors come down through.
@@ -265,6 +267,14 @@ pub enum Precision {
     Uniform(f64),
     /// One number per layer, layer 1 first.
     PerLayer(Vec<f64>),
+}
+
+impl Model {
+    /// `Π_layer` with the ratio taken in, for `layer` in `1..=L`; `None` for a layer that has none.
+    pub fn precision_of(&self, layer: usize) -> Option<f64> {
+        let power = i32::try_from(layer).unwrap_or(i32::MAX);
+        Some(self.precision.of(layer)? * self.precision_ratio.powi(power))
+    }
 }
 
 impl Precision {

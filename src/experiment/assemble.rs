@@ -36,7 +36,7 @@ pub enum AssembleError {
 pub fn network(config: &Config) -> Result<NetworkSpec, NetworkError> {
     let model = &config.model;
     let precision: Vec<f64> =
-        (1..model.widths.len()).map(|layer| model.precision.of(layer).unwrap_or(f64::NAN)).collect();
+        (1..model.widths.len()).map(|layer| model.precision_of(layer).unwrap_or(f64::NAN)).collect();
     let feedback = Feedback { kind: model.feedback, init: model.init, seed: config.seed };
     let network = NetworkSpec::new(&model.widths, model.act_fn, model.loss)?
         .with_output(model.output_act_fn)?

@@ -12,6 +12,7 @@ mod groups;
 mod kernel;
 mod lock_step;
 mod orders;
+mod precision;
 mod settling;
 mod stalls;
 mod tidy;

@@ -1,8 +1,8 @@
 //! What is read: defaults, precedence, the data set, presets, and the way out to TOML and back.
 
 use super::super::{
-    Activation, Config, DataName, Loss, OptimizerKind, Order, Precision, Scale, ScheduleMode, check, load, presets,
-    to_toml,
+    Activation, Config, DataName, Loss, OptimizerKind, Order, Precision, RuleName, Scale, ScheduleMode, check, load,
+    presets, to_toml,
 };
 use super::{assert_helps, config, preset, problems, read};
 
@@ -150,6 +150,13 @@ fn presets_are_what_they_say() {
     let authors = preset("authors-mnist", &["data.dir=x"]).config;
     assert_eq!((authors.data.scale, authors.schedule.order), (Scale::Symmetric, Order::GaussSeidel));
     assert_eq!((authors.inference.activity_lr, authors.learning.nudge), (0.3, 1e-4));
+    let weak = preset("wb-mnist", &["data.dir=x"]).config.model;
+    let precisions: Vec<f64> = (1..4).filter_map(|layer| weak.precision_of(layer)).collect();
+    let falling = precisions.windows(2).all(|pair| (pair[1] / pair[0] - weak.precision_ratio).abs() < 1e-12);
+    assert!((precisions[0] - 1.0).abs() < 1e-12 && falling, "{precisions:?}");
+    let prospective = preset("prospective", &[]).config;
+    assert_eq!((prospective.learning.rule, prospective.model.precision_of(3)), (RuleName::PcClamped, Some(1.0)));
+    assert!(prospective.inference.tolerance > 0.0, "to equilibrium");
     let tiny = preset("tiny", &[]).config;
     assert_eq!((tiny.model.widths, tiny.model.act_fn), (vec![784, 32, 10], Activation::Tanh));
 }

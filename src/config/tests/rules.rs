@@ -51,6 +51,11 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("learning.epsilon", &["learning.epsilon=1e-60"], &["learning.epsilon=1e-60", "dtype=f64"]),
     ("model.precision", &["model.precision=[1,1,1e-60]"], &["model.precision=[1,1,1e-30]"]),
     ("model.precision", &["model.precision=1e60"], &["model.precision=1e30"]),
+    (
+        "model.precision_ratio",
+        &["model.precision_ratio=1e-20"],
+        &["model.precision_ratio=1e-20", "model.precision=1e20", "dtype=f64"],
+    ),
     ("output.dir", &["output.dir="], &["output.dir=."]),
     ("output.name", &["output.name=a/b"], &["output.name=a b-3.x"]),
     ("output.name", &["output.name=.."], &["output.name=..."]),
