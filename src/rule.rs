@@ -8,6 +8,7 @@
 //! symmetric    free → λ → −λ         c = (0, 1/2λ, −1/2λ)        error O(λ²)     Laborieux et al. 2021
 //! richardson   free → λ → λ/2        c = (−3/λ, −1/λ, 4/λ)       error O(λ²)     2 ĝ(λ/2) − ĝ(λ)
 //! clamped      free → clamped        c = (−1, 1), 1/Π_L          contrastive     Eq. 6
+//! continual    free → β, weights move at every step by η/β (h(t+1) − h(t)) (Ernoult et al. 2020)
 //! first step   free → λ, read at the first arrival of an error, η_x = 1:  exact backpropagation (Song et al. 2020)
 //! ```
 //!
@@ -21,6 +22,7 @@ pub mod spelt_out;
 use serde::{Deserialize, Serialize};
 
 use crate::energy::EnergyKind;
+use crate::math::optimizer::{OptimizerKind, OptimizerSpec};
 use crate::math::{Field, Real};
 use crate::network::NetworkSpec;
 use crate::signal::{Motion, Origin, Reading, Teaching};
@@ -59,6 +61,17 @@ pub enum Nudging {
     Symmetric,
     /// `λ` and `λ/2`, extrapolated to zero.
     Richardson,
+}
+
+/// When the weights move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpdateTime {
+    /// Once, after the last phase.
+    #[default]
+    AtEnd,
+    /// At every inference step of the nudged phase.
+    Continual,
 }
 
 /// How the free equilibrium is reached.
@@ -184,6 +197,36 @@ impl Plan {
         };
         let gain = if network.energy() == EnergyKind::Rate { network.feedback_gain() } else { 1.0 };
         Ok(Some(Self { phases, gain }))
+    }
+
+    /// The same plan with weights that move during the nudged phase (C-EP, Ernoult et al. 2020). The steps telescope: without the
+    /// motion of the weights their sum is the estimate of equilibrium propagation, with it they differ by O(η). No product of the free
+    /// phase has to be kept, only that of the step before.
+    pub fn continually(
+        mut self,
+        rule: RuleName,
+        network: &NetworkSpec,
+        optimizer: &OptimizerSpec,
+    ) -> Result<Self, PlanError> {
+        let refuse = |what: &str| Err(PlanError(what.to_owned()));
+        if rule != RuleName::Ep || network.energy() != EnergyKind::Hopfield {
+            return refuse(
+                "continual updates are those of equilibrium propagation: rule ep with the energy hopfield (predictive coding has no \
+                 free-phase product that they would save)",
+            );
+        }
+        if optimizer.kind != OptimizerKind::Sgd || optimizer.weight_decay != 0.0 {
+            return refuse(
+                "continual updates telescope only if they are added as they are; set learning.optimizer = \"sgd\" and \
+                 learning.weight_decay = 0",
+            );
+        }
+        let [free, nudged] = &mut self.phases[..] else {
+            return refuse("continual updates need one nudged phase; set learning.nudging to one-sided or negative");
+        };
+        free.coefficient = 0.0;
+        nudged.reading = Reading::Continual(nudged.coefficient);
+        Ok(self)
     }
 
     /// Refuses targets that a clamped output can't have: a Hopfield or rate output is put on the target, which therefore has to lie

@@ -101,6 +101,9 @@ pub enum Teaching {
 pub enum Reading {
     /// When the coordinator says so, at the end.
     AtEnd,
+    /// Each layer by itself at every step: its weights move by `η c / B` times what its Hebbian product has changed since the step
+    /// before (continual equilibrium propagation). The number is the read-out's coefficient c.
+    Continual(f64),
     /// Each layer by itself, when the first error reaches it; in lock-step, at the step at which it must. The number is the
     /// read-out's coefficient.
     FirstArrival(f64),

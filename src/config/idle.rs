@@ -76,6 +76,11 @@ pub(super) const IDLE: &[Idle] = &[
         reason: "backpropagation takes its errors down through the weights; only rules with phases have feedback",
     },
     Idle {
+        keys: &["learning.update", "learning.rule"],
+        idle: |c| c.learning.rule == RuleName::Backprop,
+        reason: "backpropagation has no phases during which weights could move",
+    },
+    Idle {
         keys: &["learning.momentum", "learning.optimizer"],
         idle: |c| c.learning.optimizer != OptimizerKind::Momentum,
         reason: "only the optimizer `momentum` has one",

@@ -177,6 +177,10 @@ pub const KEYS: &[Key] = &[
          `first-arrival` the same when the first error arrives, `coefficients` Σ c_k h_k."),
     key("learning.coefficients", Kind::Numbers, "",
         "Coefficients c_k of the read-out `coefficients`, one per phase."),
+    key("learning.update", Kind::Choice(&["at-end", "continual"]), "",
+        "When the weights move: `at-end`, once after the last phase; `continual`, by η/β (h(t+1) − h(t)) at every inference step of \
+         the nudged phase (Ernoult et al. 2020), for `ep` with the energy `hopfield` and the optimizer `sgd`. A step that \
+         ends in a number that is not finite has then moved weights; the last checkpoint is as it was."),
     key("learning.optimizer", Kind::Choice(&["sgd", "momentum", "adam", "adamw"]), "Eq. 2",
         "What turns the estimated gradient into a change of the weights."),
     key("learning.param_lr", POSITIVE, "Eq. 2",

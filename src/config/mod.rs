@@ -17,7 +17,7 @@ use crate::math::optimizer::OptimizerKind;
 use crate::network::{FeedbackKind, Init};
 use crate::reference::Order;
 use crate::rule::spelt_out::ReadOut;
-use crate::rule::{FreePhase, Nudging, RuleName};
+use crate::rule::{FreePhase, Nudging, RuleName, UpdateTime};
 use crate::signal::Message;
 
 // What a problem looks like.

@@ -10,7 +10,7 @@ use crate::network::Grouping;
 
 use super::{
     Activation, Dtype, EnergyKind, FeedbackKind, FreePhase, Init, Loss, Message, Nudging, OptimizerKind, Order,
-    ReadOut, RuleName, Scale,
+    ReadOut, RuleName, Scale, UpdateTime,
 };
 
 /// Declares one table: its fields, their documentation and their defaults.
@@ -142,6 +142,8 @@ table! {
         read_out: ReadOut = ReadOut::Difference,
         /// One coefficient per phase, for the read-out of that name.
         coefficients: Vec<f64> = Vec::new(),
+        /// When the weights move.
+        update: UpdateTime = UpdateTime::AtEnd,
         /// The optimiser.
         optimizer: OptimizerKind = OptimizerKind::Adam,
         /// Learning rate of the weights.

@@ -78,11 +78,11 @@ impl<T: Real> Coordinator<T> {
         self.watchdog.wake();
         let lock_step = self.schedule == Schedule::LockStep;
         let limits = match planned.reading {
-            Reading::AtEnd => limits,
+            Reading::AtEnd | Reading::Continual(_) => limits,
             // The error walks down one layer a step; everywhere else each layer moves exactly once, when it arrives.
             Reading::FirstArrival(_) => Limits::steps(if lock_step { self.layers() as u64 - 2 } else { 1 }),
         };
-        let at_once = lock_step && planned.reading == Reading::AtEnd;
+        let at_once = lock_step && !matches!(planned.reading, Reading::FirstArrival(_));
         let steps = if at_once { 0 } else { limits.steps_max };
         let PlannedPhase { motion, reading, .. } = *planned;
         let phase = Phase { number: self.phase, motion, steps, tolerance: limits.tolerance, reading };

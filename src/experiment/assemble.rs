@@ -12,7 +12,7 @@ use crate::math::Real;
 use crate::math::optimizer::OptimizerSpec;
 use crate::network::{Feedback, NetworkError, NetworkSpec, Weights};
 use crate::reference::{Baseline, Synchronous};
-use crate::rule::{Plan, PlanError, RuleName};
+use crate::rule::{Plan, PlanError, RuleName, UpdateTime};
 use crate::settling::Limits;
 
 /// Why a configuration can't be run.
@@ -27,6 +27,9 @@ pub enum AssembleError {
     /// Rule and energy have no meaning together.
     #[error("learning.rule: {0}")]
     Plan(#[from] PlanError),
+    /// The weights can't move when they should.
+    #[error("learning.update: {0}")]
+    Update(#[source] PlanError),
     /// Data and network do not fit each other.
     #[error("{0}")]
     Misfit(String),
@@ -109,11 +112,19 @@ pub fn threads(config: &Config) -> usize {
 /// The plan of the configured rule; `None` for backpropagation.
 pub fn plan(config: &Config, network: &NetworkSpec) -> Result<Option<Plan>, AssembleError> {
     let learning = &config.learning;
-    if learning.rule == RuleName::SpeltOut {
+    let plan = if learning.rule == RuleName::SpeltOut {
         let (phases, coefficients) = (&learning.phases, &learning.coefficients);
-        return Ok(Some(Plan::spelt_out(network, phases, learning.read_out, coefficients, learning.nudge)?));
+        Some(Plan::spelt_out(network, phases, learning.read_out, coefficients, learning.nudge)?)
+    } else {
+        Plan::named(learning.rule, network, learning.nudge, learning.nudging, config.inference.free_phase)?
+    };
+    match (plan, learning.update) {
+        (Some(plan), UpdateTime::Continual) => {
+            let plan = plan.continually(learning.rule, network, &optimizer(config));
+            plan.map(Some).map_err(AssembleError::Update)
+        }
+        (plan, _) => Ok(plan),
     }
-    Ok(Plan::named(learning.rule, network, learning.nudge, learning.nudging, config.inference.free_phase)?)
 }
 
 /// The program that runs the configured rule in the configured schedule.

@@ -65,6 +65,7 @@ impl<T: Real> Layer<T> {
         self.measured = None;
         self.bad = None;
         self.arrived = false;
+        self.begin_drift();
     }
 
     /// Puts the states where a phase begins; a clamped output is put on its target.
@@ -98,6 +99,7 @@ impl<T: Real> Layer<T> {
         let Some(outgoing) = &mut self.outgoing else { return };
         self.staleness = self.staleness.max(outgoing.hear(error));
         self.measured = None;
+        self.drift_at_arrival();
         if let (Some(Phase { reading: Reading::FirstArrival(coefficient), .. }), false) = (self.phase, self.arrived) {
             let due = (self.network.depth() - 1 - self.index) as u64;
             let first = if self.settings.voice == Voice::Adjoint { self.step == due } else { !self.hears_silence() };

@@ -6,9 +6,14 @@ use crate::signal::{Extract, Phase, Reading, Wanted};
 
 impl<T: Real> Layer<T> {
     pub(super) fn collect(&mut self, coefficient: f64) -> Result<(), LayerError> {
+        let drifted = self.drift();
         // Taken out and put back, so that the source can be read beside it.
         let Some(mut outgoing) = self.outgoing.take() else { return Ok(()) };
-        let collected = self.source().is_some_and(|source| outgoing.collect(source, coefficient));
+        let collected = match drifted {
+            // The weights have moved all along; this was the last of their steps.
+            Some(drifted) => drifted,
+            None => self.source().is_some_and(|source| outgoing.collect(source, coefficient)),
+        };
         self.outgoing = Some(outgoing);
         if collected { Ok(()) } else { Err(self.fault("no error has come down that could be learnt from".into())) }
     }

@@ -17,6 +17,7 @@
 //! coding, no state of its own. Nothing here is `async`, and no method waits. Next: `crate::engine` for the task around it,
 //! `crate::reference` for the program that contradicts it if it is wrong.
 
+mod continual;
 mod feedback;
 pub mod group;
 mod hearing;

@@ -81,8 +81,10 @@ pub(super) struct Outgoing<T> {
     /// `g`, up to date unless `stale`.
     pub(super) feedback: Field<T>,
     stale: bool,
-    collected: Parameters<T>,
-    terms: usize,
+    pub(super) collected: Parameters<T>,
+    pub(super) terms: usize,
+    /// Where weights move during a phase: the Hebbian product one step ago.
+    pub(super) previous: Option<Parameters<T>>,
     transposed: Vec<T>,
     pages: Pages<T>,
 }
@@ -109,6 +111,7 @@ impl<T: Real> Outgoing<T> {
             stale: true,
             collected: Parameters::zeros(to, from),
             terms: 0,
+            previous: None,
             transposed: Vec::new(),
             pages: Pages::new(),
         }
@@ -122,6 +125,13 @@ impl<T: Real> Outgoing<T> {
         self.moved = true;
         self.stale = true;
         self.terms = 0;
+        self.previous = None;
+    }
+
+    /// What was predicted, and the feedback, went through other weights.
+    pub(super) fn weights_moved(&mut self) {
+        self.moved = true;
+        self.stale = true;
     }
 
     /// From now on errors come with an echo, so predictions have to be remembered until they are answered.
@@ -283,6 +293,17 @@ impl<T: Real> Outgoing<T> {
         true
     }
 
+    /// `coefficient · d sᵀ` and its sum over the batch; `None` if no error was heard.
+    pub(super) fn product(&mut self, state: &Field<T>, coefficient: f64) -> Option<Parameters<T>> {
+        let (sum, terms) = (Parameters::zeros(self.collected.weights.nrows(), state.nrows()), self.terms);
+        let held = std::mem::replace(&mut self.collected, sum);
+        self.terms = 0;
+        let heard = self.collect(state, coefficient);
+        self.terms = terms;
+        let product = std::mem::replace(&mut self.collected, held);
+        heard.then_some(product)
+    }
+
     /// Counts as collected although nothing was: the estimate stays what it is, or zero.
     pub(super) fn collect_nothing(&mut self) {
         if self.terms == 0 {
@@ -306,6 +327,11 @@ impl<T: Real> Outgoing<T> {
     pub(super) fn learn(&mut self, batch: usize) -> bool {
         if self.terms == 0 {
             return false;
+        }
+        if self.previous.is_some() {
+            // The weights have moved during the phase.
+            self.clear();
+            return true;
         }
         self.terms = 0;
         let (sum, scale) = (&self.collected, T::of(1.0 / batch as f64));

@@ -21,6 +21,7 @@ impl<T: Real> Layer<T> {
     pub fn relax(&mut self) -> f64 {
         let residual = self.residual();
         self.step += 1;
+        self.drift_at_step();
         if !self.can_move() || self.drive.is_empty() {
             return residual;
         }

@@ -121,6 +121,7 @@ impl<T: Real> Coding<T> {
                 };
                 match reading {
                     Reading::AtEnd => self.relax(nudge, limits, weights),
+                    Reading::Continual(_) => unreachable!("plans of predictive coding learn at the end"),
                     Reading::FirstArrival(coefficient) => self.first_step(nudge, coefficient, weights, contrast),
                 }
             }

@@ -9,13 +9,48 @@ use crate::network::{Parameters, Weights};
 pub(super) struct Contrast<T> {
     sums: Weights<T>,
     batch: usize,
+    /// Where weights move during a phase: the products one step ago.
+    previous: Option<Weights<T>>,
 }
 
 impl<T: Real> Contrast<T> {
     /// Nothing yet, for weights of these shapes and a batch of this size.
     pub(super) fn new(weights: &Weights<T>, batch: usize) -> Self {
         let zeros = |p: &Parameters<T>| Parameters::zeros(p.weights.nrows(), p.weights.ncols());
-        Self { sums: weights.iter().map(zeros).collect(), batch }
+        Self { sums: weights.iter().map(zeros).collect(), batch, previous: None }
+    }
+
+    /// `c d_l s_{l−1}ᵀ` of all layers, not added to anything; `d` and `s` are those of the layers 0 … L.
+    fn products(coefficient: f64, d: &[Field<T>], s: &[Field<T>], shapes: &Weights<T>) -> Weights<T> {
+        let mut products = Self::new(shapes, 1);
+        (1..d.len()).for_each(|l| products.add(l, coefficient, &d[l], &s[l - 1]));
+        products.sums
+    }
+
+    /// From here on, differences of products are counted.
+    pub(super) fn begin_drift(&mut self, coefficient: f64, d: &[Field<T>], s: &[Field<T>]) {
+        self.previous = Some(Self::products(coefficient, d, s, &self.sums));
+    }
+
+    /// What the products have changed since the last time; added to the sums.
+    pub(super) fn drift(&mut self, coefficient: f64, d: &[Field<T>], s: &[Field<T>]) -> Weights<T> {
+        let now = Self::products(coefficient, d, s, &self.sums);
+        let mut change = now.clone();
+        let before = self.previous.replace(now).unwrap_or_else(|| change.clone());
+        for ((change, before), sum) in change.iter_mut().zip(&before).zip(&mut self.sums) {
+            change.weights.zip_mut_with(&before.weights, |now, &before| *now = *now - before);
+            sum.weights.zip_mut_with(&change.weights, |sum, &change| *sum = *sum + change);
+            for ((change, &before), sum) in change.bias.iter_mut().zip(&before.bias).zip(&mut sum.bias) {
+                *change = *change - before;
+                *sum = *sum + *change;
+            }
+        }
+        change
+    }
+
+    /// True if the weights have moved during the phase.
+    pub(super) fn has_drifted(&self) -> bool {
+        self.previous.is_some()
     }
 
     /// Adds `coefficient · d sᵀ` for the weights that lead to layer `layer`.

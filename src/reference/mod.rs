@@ -19,6 +19,7 @@ mod contrast;
 pub mod eq17;
 mod feedback;
 pub mod implicit;
+mod learner;
 mod recurrent;
 mod shares;
 mod synchronous;

@@ -14,6 +14,7 @@ use ndarray::Array2;
 use super::coding::blank;
 use super::contrast::Contrast;
 use super::feedback::Descent;
+use super::learner::Learner;
 use super::shares::{sum_of_groups, sum_of_shares};
 use crate::energy::{Activation, EnergyKind, hopfield, rate, step};
 use crate::math::kernel::{Left, Shape, Start};
@@ -21,7 +22,7 @@ use crate::math::{Field, Real, extent, values, values_mut};
 use crate::network::{NetworkSpec, Weights};
 use crate::rule::{Plan, PlannedPhase};
 use crate::settling::{Limits, Look, PhaseRecord, StopReason, Stopper};
-use crate::signal::{BadNumber, Motion, Origin, Report, Teaching};
+use crate::signal::{BadNumber, Motion, Origin, Reading, Report, Teaching};
 
 /// The states of a network whose output has a state of its own.
 #[derive(Debug)]
@@ -67,12 +68,21 @@ impl<T: Real> Recurrent<T> {
     }
 
     /// Runs one phase to its end.
-    pub(super) fn run_phase(&mut self, planned: &PlannedPhase, limits: Limits, weights: &Weights<T>) -> PhaseRecord {
+    pub(super) fn run_phase(
+        &mut self,
+        planned: &PlannedPhase,
+        limits: Limits,
+        learner: &mut Learner<'_, T>,
+    ) -> PhaseRecord {
         let Motion::Relax { teaching, from } = planned.motion else {
             unreachable!("plans of networks whose output has a state relax in every phase");
         };
         self.begin(teaching, from);
-        let record = self.relax(teaching, limits, weights);
+        let continual = if let Reading::Continual(coefficient) = planned.reading { Some(coefficient) } else { None };
+        if let Some(coefficient) = continual {
+            learner.contrast.begin_drift(coefficient, &self.s, &self.s);
+        }
+        let record = self.relax(teaching, limits, learner, continual);
         if planned.remember {
             self.remembered = Some(self.x.clone());
         }
@@ -103,7 +113,20 @@ impl<T: Real> Recurrent<T> {
         }
     }
 
-    fn relax(&mut self, teaching: Teaching, limits: Limits, weights: &Weights<T>) -> PhaseRecord {
+    /// Moves the weights by what the Hebbian products have changed since the last time (Ernoult et al. 2020).
+    pub(super) fn drift(&mut self, coefficient: f64, learner: &mut Learner<'_, T>) {
+        let change = learner.contrast.drift(coefficient, &self.s, &self.s);
+        learner.update(&change);
+        self.descent.learn(learner.weights, &change, learner.contrast.mean());
+    }
+
+    fn relax(
+        &mut self,
+        teaching: Teaching,
+        limits: Limits,
+        learner: &mut Learner<'_, T>,
+        continual: Option<f64>,
+    ) -> PhaseRecord {
         let depth = self.network.depth();
         let top = if teaching == Teaching::Clamped { depth - 1 } else { depth };
         let mut stopper = Stopper::new(limits);
@@ -111,9 +134,9 @@ impl<T: Real> Recurrent<T> {
         let (mut step_now, mut look_at) = (0, 0);
         loop {
             for l in 1..=depth {
-                self.a[l] = sum_of_shares(&self.network, l - 1, &weights[l - 1], &self.s[l - 1]);
+                self.a[l] = sum_of_shares(&self.network, l - 1, &learner.weights[l - 1], &self.s[l - 1]);
             }
-            (1..=top).for_each(|l| self.drive_of(l, teaching, weights));
+            (1..=top).for_each(|l| self.drive_of(l, teaching, learner.weights));
             for (l, bad) in bad.iter_mut().enumerate().take(top + 1).skip(1) {
                 if bad.is_none() && !extent(values(&self.drive[l])).finite {
                     let at = self.drive[l].iter().position(|drive| !drive.is_finite());
@@ -129,6 +152,9 @@ impl<T: Real> Recurrent<T> {
                     return PhaseRecord { reason, ..record };
                 }
                 look_at = stopper.next_look(step_now).expect("a used budget ends the phase");
+            }
+            if let Some(coefficient) = continual {
+                self.drift(coefficient, learner);
             }
             for l in 1..=top {
                 step(self.rate, values(&self.drive[l]), values_mut(&mut self.x[l]));

@@ -7,12 +7,14 @@ use super::Order;
 use super::coding::Coding;
 use super::contrast::Contrast;
 use super::feedback::Descent;
+use super::learner::Learner;
 use super::recurrent::Recurrent;
 use crate::math::optimizer::{Optimizer, OptimizerSpec};
-use crate::math::{Field, Real, values, values_mut};
+use crate::math::{Field, Real};
 use crate::network::{FeedbackState, NetworkSpec, Weights};
 use crate::rule::{Plan, PlannedPhase};
 use crate::settling::{Limits, PhaseRecord};
+use crate::signal::Reading;
 
 #[derive(Debug)]
 enum States<T> {
@@ -123,17 +125,25 @@ impl<T: Real> Synchronous<T> {
 
     /// Runs one phase to its end.
     pub fn run_phase(&mut self, planned: &PlannedPhase, limits: Limits) -> PhaseRecord {
+        let Self { weights, optimizers, contrast, .. } = self;
         match &mut self.states {
-            States::Coding(states) => states.run_phase(planned, limits, &self.weights, &mut self.contrast),
-            States::Recurrent(states) => states.run_phase(planned, limits, &self.weights),
+            States::Coding(states) => states.run_phase(planned, limits, weights, contrast),
+            States::Recurrent(states) => {
+                states.run_phase(planned, limits, &mut Learner { weights, optimizers, contrast })
+            }
         }
     }
 
-    /// Adds the Hebbian products of phase `index` of a plan to the estimate, for all layers.
+    /// Adds the Hebbian products of phase `index` of a plan to the estimate, for all layers. Where the weights have moved during the
+    /// phase, that is their last step.
     pub fn collect(&mut self, plan: &Plan, index: usize) {
-        match &self.states {
-            States::Coding(states) => states.collect(plan, index, &mut self.contrast),
-            States::Recurrent(states) => states.collect(plan, index, &mut self.contrast),
+        let Self { weights, optimizers, contrast, .. } = self;
+        match (&mut self.states, plan.phases[index].reading) {
+            (States::Recurrent(states), Reading::Continual(coefficient)) => {
+                states.drift(coefficient, &mut Learner { weights, optimizers, contrast });
+            }
+            (States::Coding(states), _) => states.collect(plan, index, contrast),
+            (States::Recurrent(states), _) => states.collect(plan, index, contrast),
         }
     }
 
@@ -142,18 +152,16 @@ impl<T: Real> Synchronous<T> {
         self.contrast.estimate()
     }
 
-    /// Updates all weights from what was collected.
+    /// Updates all weights from what was collected, unless they have moved during the phase.
     pub fn learn(&mut self) {
-        let mean = self.contrast.mean();
-        let sums = self.contrast.sums();
-        for ((parameters, sum), [of_weights, of_bias]) in self.weights.iter_mut().zip(sums).zip(&mut self.optimizers) {
-            of_weights.update(values_mut(&mut parameters.weights), values(&sum.weights), mean);
-            of_bias.update(&mut parameters.bias, &sum.bias, mean);
+        if self.contrast.has_drifted() {
+            return;
         }
-        let descent = match &mut self.states {
-            States::Coding(states) => &mut states.descent,
-            States::Recurrent(states) => &mut states.descent,
-        };
-        descent.learn(&self.weights, sums, mean);
+        let sums = self.contrast.sums().clone();
+        let Self { weights, optimizers, contrast, .. } = self;
+        Learner { weights, optimizers, contrast }.update(&sums);
+        let mean = self.contrast.mean();
+        let (descent, weights) = self.descent();
+        descent.learn(weights, &sums, mean);
     }
 }

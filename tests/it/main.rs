@@ -2,6 +2,7 @@
 
 mod cli;
 mod common;
+mod continual;
 mod data;
 mod echo;
 mod family;

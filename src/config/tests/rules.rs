@@ -136,6 +136,7 @@ const IDLE_CASES: &[(&[&str], &[&str])] = &[
         &["model.feedback_gain=0.5", "model.energy=rate", "learning.rule=chl", "inference.free_phase=relax"],
     ),
     (&["model.feedback=random", "learning.rule=backprop"], &["model.feedback=random"]),
+    (&["learning.update=continual", "learning.rule=backprop"], &["learning.update=continual", "learning.rule=ep"]),
     (&["learning.momentum=0.5"], &["learning.momentum=0.5", "learning.optimizer=momentum"]),
     (&["learning.beta1=0.5", "learning.optimizer=sgd"], &["learning.beta1=0.5"]),
     (&["learning.beta2=0.5", "learning.optimizer=sgd"], &["learning.beta2=0.5", "learning.optimizer=adamw"]),
