@@ -145,7 +145,7 @@ impl Plan {
                      the adjoint; only predictive coding has that",
                 );
             }
-            RuleName::FirstStep if (1..network.depth()).any(|layer| network.precision(layer) != 1.0) => {
+            RuleName::FirstStep if !network.hidden_precisions_are_one() => {
                 return refuse("first-step is exact for unit precisions of the hidden layers only");
             }
             _ => {}

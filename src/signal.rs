@@ -181,6 +181,8 @@ pub enum Wanted {
     State,
     /// Feedback weights and their optimiser state, where they are not the weights.
     Feedback,
+    /// Learned precisions.
+    Precision,
 }
 
 /// What a layer hands out.
@@ -194,6 +196,8 @@ pub enum Extract<T> {
     State(Field<T>),
     /// `B_{l+1}`.
     Feedback(FeedbackState<T>),
+    /// ln Π of every unit of this layer.
+    Precision(Vec<T>),
     /// This layer has none: the output owns no outgoing weights, tied feedback has no matrix of its own.
     Nothing,
 }

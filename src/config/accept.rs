@@ -23,6 +23,9 @@ pub(super) fn accept(key: &Key, value: &Value, source: &Source) -> Result<Json, 
         }
         (Kind::Number(interval), _) => number(interval, value).ok_or_else(|| refused(key, value, source)),
         (Kind::Widths, Content::List(items)) => widths(key, items, (value, source)),
+        (Kind::Precision, Content::List(items)) if matches!(items.first().map(|i| &i.data), Some(Content::List(_))) => {
+            each(items, of_units).map_err(|item| refused(key, item, source))
+        }
         (Kind::Precision, Content::List(items)) if !items.is_empty() => {
             each(items, |item| number(Interval::Positive, item)).map_err(|item| refused(key, item, source))
         }
@@ -62,6 +65,14 @@ fn widths(key: &Key, items: &[Value], place: (&Value, &Source)) -> Result<Json, 
         return Err(problem.help("a network has an input layer and an output layer at least"));
     }
     Ok(list)
+}
+
+/// The precisions of the units of one layer.
+fn of_units(value: &Value) -> Option<Json> {
+    match &value.data {
+        Content::List(items) if !items.is_empty() => each(items, |item| number(Interval::Positive, item)).ok(),
+        _ => None,
+    }
 }
 
 /// All items as JSON, or the first that cannot be accepted.

@@ -76,6 +76,11 @@ pub(super) const IDLE: &[Idle] = &[
         reason: "backpropagation takes its errors down through the weights; only rules with phases have feedback",
     },
     Idle {
+        keys: &["learning.precision_lr", "learning.rule"],
+        idle: |c| c.learning.rule == RuleName::Backprop,
+        reason: "backpropagation has no precisions",
+    },
+    Idle {
         keys: &["learning.update", "learning.rule"],
         idle: |c| c.learning.rule == RuleName::Backprop,
         reason: "backpropagation has no phases during which weights could move",

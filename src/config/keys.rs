@@ -130,7 +130,8 @@ pub const KEYS: &[Key] = &[
         "How the weights start. `torch-linear` is PyTorch's default for `Linear`: uniform within \
          ±1/√fan_in."),
     key("model.precision", Kind::Precision, "Eq. 3",
-        "Precision Π: one number for all layers, or a list for layers 1 to L."),
+        "Precision Π: one number for all layers, a list for layers 1 to L, or for each of these a list with one number per unit \
+         (equal ones at the output)."),
     key("model.precision_ratio", Kind::Number(Interval::Share), "",
         "Factor γ of the precision from layer to layer, in (0, 1]: Π_l = `precision` · γ^l. Weak feedback: the estimate of \
          `pc-clamped` is off by O(γ) (Whittington & Bogacz 2017). `precision` = 1/γ makes Π_1 one."),
@@ -191,6 +192,9 @@ pub const KEYS: &[Key] = &[
     key("learning.epsilon", POSITIVE, "", "Added to the divisor, for `adam` and `adamw`."),
     key("learning.weight_decay", ZERO_OR_MORE, "",
         "Weight decay, per update: added to the gradient, or decoupled from it in `adamw`."),
+    key("learning.precision_lr", ZERO_OR_MORE, "",
+        "Learning rate of the precisions of hidden units, ln Π ← ln Π + η ½ (1 − Π ⟨ε²⟩) per update, within 1e-3 and 1e3. 0: they \
+         stay as they are. Free-running, it wants `links.message` = `error`."),
     key("learning.epochs", from(1), "", "Passes over the training samples."),
     key("schedule.mode", Kind::Choice(&["reference", "lock-step", "free-running"]), "",
         "`reference`: one loop over whole matrices; `lock-step`: actors, with the same numbers \

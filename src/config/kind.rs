@@ -28,7 +28,7 @@ pub enum Kind {
     Number(Interval),
     /// The widths of the layers.
     Widths,
-    /// One precision, or one per layer.
+    /// One precision, one per layer, or one per unit.
     Precision,
     /// A list of texts.
     Texts,
@@ -110,7 +110,7 @@ impl Kind {
             Self::Integer { least, most } => format!("integer from {least} to {most}"),
             Self::Number(interval) => interval.words().to_owned(),
             Self::Widths => format!("list of at least 2 integers from 1 to {WIDEST}"),
-            Self::Precision => "number > 0, or a list of them".to_owned(),
+            Self::Precision => "number > 0, a list of them, or a list of such lists".to_owned(),
             Self::Texts => "list of texts".to_owned(),
             Self::Numbers => "list of numbers".to_owned(),
             Self::Groups => "integer ≥ 1 or `neuron`".to_owned(),
@@ -141,7 +141,8 @@ impl Kind {
                 "items": {"type": "integer", "minimum": 1, "maximum": WIDEST},
             }),
             Self::Precision => {
-                json!({"anyOf": [positive, {"type": "array", "minItems": 1, "items": positive}]})
+                let list = json!({"type": "array", "minItems": 1, "items": positive});
+                json!({"anyOf": [positive, list, {"type": "array", "minItems": 1, "items": list}]})
             }
             Self::Texts => json!({"type": "array", "items": {"type": "string"}}),
             Self::Numbers => json!({"type": "array", "items": {"type": "number"}}),

@@ -46,8 +46,10 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["learning.nudge", "dtype"], |c| in_f32(c, "learning.nudge", &[c.learning.nudge])),
     rule(&["learning.param_lr", "dtype"], |c| in_f32(c, "learning.param_lr", &[c.learning.param_lr])),
     rule(&["learning.epsilon", "dtype"], |c| in_f32(c, "learning.epsilon", &[c.learning.epsilon])),
-    rule(&["model.precision", "dtype"], |c| in_f32(c, "model.precision", precisions(c))),
+    rule(&["model.precision", "dtype"], |c| in_f32(c, "model.precision", &c.model.precision.numbers())),
     rule(&["model.precision_ratio", "model.precision", "dtype"], the_last_precision_is_resolved),
+    rule(&["learning.precision_lr", "links.message", "schedule.mode"], precision_is_known_below),
+    rule(&["learning.precision_lr", "model.energy"], precision_is_there_to_learn),
     rule(&["output.dir"], output_has_a_folder),
     rule(&["output.name"], name_is_plain),
 ];
@@ -154,8 +156,44 @@ fn precision_per_layer(config: &Config) -> Option<Diagnostic> {
             format!("`model.precision` has {} entries for {layers} layers", values.len()),
             "give one number for all layers, or one for each of the layers 1 to L; layer 0 is the data",
         ),
+        Precision::PerUnit(lists) if lists.len() != layers => broken(
+            format!("`model.precision` has lists for {} layers, there are {layers}", lists.len()),
+            "give one list for each of the layers 1 to L; layer 0 is the data",
+        ),
+        Precision::PerUnit(lists) => {
+            let widths = &config.model.widths[1..];
+            let (layer, (list, width)) =
+                (1..).zip(lists.iter().zip(widths)).find(|(_, (list, width))| list.len() != **width)?;
+            broken(
+                format!("`model.precision` has {} numbers for the {width} units of layer {layer}", list.len()),
+                "give one number for each unit, or one for the whole layer in a list without inner lists",
+            )
+        }
         _ => None,
     }
+}
+
+fn precision_is_known_below(config: &Config) -> Option<Diagnostic> {
+    let answers = config.schedule.mode == ScheduleMode::FreeRunning && config.links.message != Message::Error;
+    if config.learning.precision_lr == 0.0 || !answers || config.learning.rule == RuleName::Backprop {
+        return None;
+    }
+    broken(
+        "`learning.precision_lr` needs `links.message = \"error\"` with the mode `free-running`",
+        "an error that is worked out anew from its echo, or from a state, needs the precision of the layer above, and a learned \
+         one is known only where it is learned",
+    )
+}
+
+fn precision_is_there_to_learn(config: &Config) -> Option<Diagnostic> {
+    let coding = config.model.energy == EnergyKind::PredictiveCoding;
+    if config.learning.precision_lr == 0.0 || coding || config.learning.rule == RuleName::Backprop {
+        return None;
+    }
+    broken(
+        "`learning.precision_lr` must be 0 but with the energy `predictive-coding`",
+        "the other energies have no precisions",
+    )
 }
 
 fn learns_feedback(config: &Config) -> bool {
@@ -261,8 +299,14 @@ fn the_last_precision_is_resolved(config: &Config) -> Option<Diagnostic> {
     if model.precision_ratio == 1.0 {
         return None;
     }
-    let layers = 1..model.widths.len();
-    let least = layers.filter_map(|layer| model.precision_of(layer)).fold(f64::INFINITY, f64::min);
+    let power = i32::try_from(model.widths.len() - 1).unwrap_or(i32::MAX);
+    let least = match &model.precision {
+        Precision::PerUnit(_) => {
+            let numbers = model.precision.numbers().into_iter();
+            numbers.fold(f64::INFINITY, f64::min) * model.precision_ratio.powi(power)
+        }
+        _ => (1..model.widths.len()).filter_map(|layer| model.precision_of(layer)).fold(f64::INFINITY, f64::min),
+    };
     let holds = if config.dtype == Dtype::F32 { (least as f32).is_normal() } else { least.is_normal() };
     if holds {
         return None;
@@ -271,13 +315,6 @@ fn the_last_precision_is_resolved(config: &Config) -> Option<Diagnostic> {
         format!("`model.precision_ratio` makes the smallest precision {least:e}, which the number format cannot hold"),
         "choose a larger ratio, a larger model.precision (1/γ makes Π_1 one), or dtype = \"f64\"",
     )
-}
-
-fn precisions(config: &Config) -> &[f64] {
-    match &config.model.precision {
-        Precision::Uniform(value) => std::slice::from_ref(value),
-        Precision::PerLayer(values) => values,
-    }
 }
 
 fn output_has_a_folder(config: &Config) -> Option<Diagnostic> {

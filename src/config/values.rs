@@ -158,6 +158,8 @@ table! {
         epsilon: f64 = 1e-8,
         /// Weight decay.
         weight_decay: f64 = 0.0,
+        /// Learning rate of the precisions; 0 for off.
+        precision_lr: f64 = 0.0,
         /// Passes over the training samples.
         epochs: usize = 5,
     }
@@ -269,6 +271,8 @@ pub enum Precision {
     Uniform(f64),
     /// One number per layer, layer 1 first.
     PerLayer(Vec<f64>),
+    /// One list per layer, with one number per unit.
+    PerUnit(Vec<Vec<f64>>),
 }
 
 impl Model {
@@ -280,11 +284,21 @@ impl Model {
 }
 
 impl Precision {
-    /// `Π_layer` for `layer` in `1..=L`; `None` for a layer that has none.
+    /// Every number in it.
+    pub fn numbers(&self) -> Vec<f64> {
+        match self {
+            Self::Uniform(value) => vec![*value],
+            Self::PerLayer(values) => values.clone(),
+            Self::PerUnit(layers) => layers.concat(),
+        }
+    }
+
+    /// `Π_layer` for `layer` in `1..=L`; `None` for a layer that has none, or one for each unit.
     pub fn of(&self, layer: usize) -> Option<f64> {
         match self {
             Self::Uniform(value) => (layer > 0).then_some(*value),
             Self::PerLayer(values) => values.get(layer.checked_sub(1)?).copied(),
+            Self::PerUnit(_) => None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::machine::{Machine, StepError};
-use crate::config::{Config, DataName, ScheduleMode};
+use crate::config::{Config, DataName, Precision, ScheduleMode};
 use crate::data::dataset::{Sizes, Splits, from_folder, generated};
 use crate::data::error::DataError;
 use crate::engine::{Engine, EngineSettings, Schedule};
@@ -38,14 +38,23 @@ pub enum AssembleError {
 /// The network a configuration describes.
 pub fn network(config: &Config) -> Result<NetworkSpec, NetworkError> {
     let model = &config.model;
-    let precision: Vec<f64> =
-        (1..model.widths.len()).map(|layer| model.precision_of(layer).unwrap_or(f64::NAN)).collect();
     let feedback = Feedback { kind: model.feedback, init: model.init, seed: config.seed };
-    let network = NetworkSpec::new(&model.widths, model.act_fn, model.loss)?
-        .with_output(model.output_act_fn)?
-        .with_precision(&precision)?
+    let network = NetworkSpec::new(&model.widths, model.act_fn, model.loss)?.with_output(model.output_act_fn)?;
+    let network = match &model.precision {
+        Precision::PerUnit(layers) => {
+            let ratio = |layer: usize| model.precision_ratio.powi(i32::try_from(layer).unwrap_or(i32::MAX));
+            let scaled = |(layer, units): (usize, &Vec<f64>)| units.iter().map(|p| p * ratio(layer)).collect();
+            network.with_unit_precision(&(1..).zip(layers).map(scaled).collect::<Vec<Vec<f64>>>())?
+        }
+        _ => {
+            let layers = 1..model.widths.len();
+            network.with_precision(&layers.map(|l| model.precision_of(l).unwrap_or(f64::NAN)).collect::<Vec<f64>>())?
+        }
+    };
+    let network = network
         .with_energy(model.energy)?
         .with_feedback_gain(model.feedback_gain)?
+        .with_learned_precision(config.learning.precision_lr)?
         .with_feedback(feedback);
     Ok(network.with_groups(model.groups.into()))
 }

@@ -216,18 +216,30 @@ impl<T: Real> Machine<T> {
                 optimizers: of(reference.optimizers()),
                 weights: reference.weights().clone(),
                 feedback: reference.feedback(),
+                precisions: reference.precisions(),
             },
             Self::Backprop(baseline) => Snapshot {
                 optimizers: of(baseline.optimizers()),
                 weights: baseline.weights().clone(),
                 feedback: Vec::new(),
+                precisions: Vec::new(),
             },
             Self::Actors(engine) => {
-                let mut snapshot = Snapshot { weights: Vec::new(), optimizers: Vec::new(), feedback: Vec::new() };
+                let mut snapshot = Snapshot {
+                    weights: Vec::new(),
+                    optimizers: Vec::new(),
+                    feedback: Vec::new(),
+                    precisions: Vec::new(),
+                };
                 for extract in engine.extract(Wanted::Weights)? {
                     if let Extract::Weights(parameters, Some(states)) = extract {
                         snapshot.weights.push(parameters);
                         snapshot.optimizers.push(states);
+                    }
+                }
+                for extract in engine.extract(Wanted::Precision)? {
+                    if let Extract::Precision(logarithms) = extract {
+                        snapshot.precisions.push(logarithms);
                     }
                 }
                 for extract in engine.extract(Wanted::Feedback)? {
@@ -250,6 +262,7 @@ impl<T: Real> Machine<T> {
             Self::Reference(reference) => {
                 reference.install(snapshot.weights);
                 let fits = restore(reference.optimizers(), snapshot.optimizers);
+                let fits = reference.install_precisions(snapshot.precisions) && fits;
                 reference.install_feedback(snapshot.feedback) && fits
             }
             Self::Backprop(baseline) => {
@@ -260,11 +273,15 @@ impl<T: Real> Machine<T> {
                 let pairs = snapshot.weights.into_iter().zip(snapshot.optimizers);
                 let extracts =
                     pairs.map(|(weights, states): (Parameters<T>, _)| Extract::Weights(weights, Some(states)));
-                // Layer 0 has no feedback weights: nothing comes down to the data.
+                // Layer 0 has no feedback weights and no precisions: nothing comes down to the data.
                 let feedback = std::iter::once(Extract::Nothing)
                     .chain(snapshot.feedback.into_iter().map(Extract::Feedback))
                     .collect();
-                match engine.install(extracts.collect()).and_then(|()| engine.install(feedback)) {
+                let precisions = std::iter::once(Extract::Nothing)
+                    .chain(snapshot.precisions.into_iter().map(Extract::Precision))
+                    .collect();
+                let parts: [Vec<Extract<T>>; 3] = [extracts.collect(), feedback, precisions];
+                match parts.into_iter().try_for_each(|part| engine.install(part)) {
                     Ok(()) => true,
                     Err(EngineError::Layer(_)) => false,
                     Err(other) => return Err(other.into()),

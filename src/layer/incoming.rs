@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ndarray::Array2;
 
 use super::pages::Pages;
+use super::precision::UnitPrecision;
 use crate::energy::{Activation, EnergyKind, Loss, predictive_coding};
 use crate::math::{Field, Real, values, values_mut};
 use crate::network::NetworkSpec;
@@ -20,6 +21,8 @@ use crate::signal::{Content, Message, Signal, Stamp};
 pub(super) struct Incoming<T> {
     pub(super) activation: Activation,
     pub(super) precision: T,
+    /// Π of the units, where they have precisions of their own.
+    pub(super) units: Option<UnitPrecision<T>>,
     /// What goes down is an answer to the current, not the state alone.
     answers: bool,
     /// The current that last arrived.
@@ -51,6 +54,7 @@ impl<T: Real> Incoming<T> {
         Self {
             activation: network.activation(layer),
             precision: T::of(network.precision(layer)),
+            units: UnitPrecision::new(network, layer),
             answers: network.energy() == EnergyKind::PredictiveCoding,
             current: None,
             error: Array2::zeros((0, 0)),
@@ -101,18 +105,21 @@ impl<T: Real> Incoming<T> {
         if !self.stale {
             return true;
         }
-        let (units, batch) = current.numbers.dim();
-        if self.error.dim() != (units, batch) {
-            self.error = Array2::zeros((units, batch));
-            self.scratch = Array2::zeros((units, batch));
+        let (rows, batch) = current.numbers.dim();
+        if self.error.dim() != (rows, batch) {
+            self.error = Array2::zeros((rows, batch));
+            self.scratch = Array2::zeros((rows, batch));
         }
         let (a, error, scratch) = (&*current.numbers, &mut self.error, &mut self.scratch);
-        let (f, precision) = (self.activation, self.precision);
+        let (f, precision, units) = (self.activation, self.precision, self.units.as_ref());
         let adjoint = |error: &mut Field<T>, scratch: &mut Field<T>, out: &mut Field<T>| match *against {
-            Against::State(x) => {
-                let (error, out) = (values_mut(error), values_mut(out));
-                predictive_coding::errors(f, precision, values(x), values(a), error, out);
-            }
+            Against::State(x) => match units {
+                Some(units) => units.errors(f, x, a, error, out),
+                None => {
+                    let (error, out) = (values_mut(error), values_mut(out));
+                    predictive_coding::errors(f, precision, values(x), values(a), error, out);
+                }
+            },
             Against::Own(_) => {}
             Against::Target(target, loss, nudge) => {
                 loss.outputs_into(f, a, scratch);
@@ -125,21 +132,27 @@ impl<T: Real> Incoming<T> {
         };
         let (content, page) = match voice {
             Voice::Adjoint | Voice::Plain(Message::Error) => {
-                (Content::Adjoint, self.pages.publish(units, batch, |page| adjoint(error, scratch, page)))
+                (Content::Adjoint, self.pages.publish(rows, batch, |page| adjoint(error, scratch, page)))
             }
             Voice::Plain(Message::ErrorEcho) => {
-                let mut out = Array2::zeros((units, batch));
+                let mut out = Array2::zeros((rows, batch));
                 adjoint(error, scratch, &mut out);
-                (Content::Error, self.pages.publish(units, batch, |page| page.assign(error)))
+                (Content::Error, self.pages.publish(rows, batch, |page| page.assign(error)))
             }
             Voice::Plain(Message::State) => {
-                let mut out = Array2::zeros((units, batch));
+                let mut out = Array2::zeros((rows, batch));
                 adjoint(error, scratch, &mut out);
                 let (source, factor) = match *against {
                     Against::State(x) | Against::Own(x) => (x, precision),
                     Against::Target(target, _, nudge) => (target, nudge),
                 };
-                let page = self.pages.publish(units, batch, |page| page.zip_mut_with(source, |s, &x| *s = factor * x));
+                let page = self.pages.publish(rows, batch, |page| match units {
+                    Some(units) => {
+                        page.assign(source);
+                        units.weigh(page);
+                    }
+                    None => page.zip_mut_with(source, |s, &x| *s = factor * x),
+                });
                 (Content::State, page)
             }
         };

@@ -29,14 +29,17 @@ impl<T: Real> Layer<T> {
     pub(super) fn learn(&mut self) -> Result<(), LayerError> {
         self.settle_arrival();
         let batch = self.batch;
+        self.learn_precision()?;
         let learnt = self.outgoing.as_mut().is_none_or(|outgoing| outgoing.learn(batch));
         if learnt { Ok(()) } else { Err(self.fault("told to learn before anything was collected".into())) }
     }
 
     pub(super) fn extract(&mut self, wanted: Wanted) -> Result<Extract<T>, LayerError> {
         self.settle_arrival();
-        if wanted == Wanted::Feedback {
-            return Ok(self.extract_feedback());
+        match wanted {
+            Wanted::Feedback => return Ok(self.extract_feedback()),
+            Wanted::Precision => return Ok(self.extract_precision()),
+            _ => {}
         }
         let Some(outgoing) = &self.outgoing else {
             if let (Wanted::State, Some(state)) = (wanted, self.state()) {
@@ -57,7 +60,7 @@ impl<T: Real> Layer<T> {
             Wanted::Estimate => Extract::Estimate(
                 outgoing.estimate(self.batch).ok_or_else(|| self.fault("no estimate was collected".into()))?,
             ),
-            Wanted::Feedback => Extract::Nothing,
+            Wanted::Feedback | Wanted::Precision => Extract::Nothing,
             Wanted::State => self.state().map_or(Extract::Nothing, |state| Extract::State(state.clone())),
         })
     }
@@ -66,6 +69,7 @@ impl<T: Real> Layer<T> {
         let (parameters, states) = match extract {
             Extract::Weights(parameters, states) => (parameters, states),
             Extract::Feedback(state) => return self.install_feedback(state),
+            Extract::Precision(logarithms) => return self.install_precision(logarithms),
             Extract::Nothing => return Ok(()),
             _ => return Err(self.fault("only weights can be installed".into())),
         };

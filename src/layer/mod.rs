@@ -25,6 +25,7 @@ mod incoming;
 mod learning;
 mod outgoing;
 mod pages;
+mod precision;
 mod relaxing;
 mod speaking;
 
@@ -37,6 +38,7 @@ use feedback::Feedback;
 use incoming::Incoming;
 pub use incoming::Voice;
 use outgoing::{Above, Outgoing};
+use precision::UnitPrecision;
 
 use crate::energy::EnergyKind;
 use crate::math::optimizer::OptimizerSpec;
@@ -129,7 +131,8 @@ impl<T: Real> Layer<T> {
         let outgoing = parameters.map(|parameters| {
             let loss = (index + 1 == depth).then(|| network.loss());
             let gain = T::of(network.precision(index + 1));
-            let above = Above { activation: network.activation(index + 1), loss, gain };
+            let units = UnitPrecision::new(network, index + 1);
+            let above = Above { activation: network.activation(index + 1), loss, gain, units };
             let mut outgoing = Outgoing::new(parameters, settings.optimizer, above);
             outgoing.owns_bias = owns_bias;
             // Only answers have an echo; a layer that sends its state answers nothing.

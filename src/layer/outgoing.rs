@@ -17,6 +17,7 @@ use ndarray::Array2;
 
 use super::feedback::Feedback;
 use super::pages::Pages;
+use super::precision::UnitPrecision;
 use crate::energy::{Activation, Loss};
 use crate::math::kernel::{Left, Shape, Start};
 use crate::math::optimizer::{Optimizer, OptimizerSpec};
@@ -28,13 +29,15 @@ use crate::signal::{Content, Signal, Stamp};
 const UNANSWERED_MOST: usize = 64;
 
 /// How the layer above responds to a current: known from the network's description, not from any message.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Above<T> {
     pub(super) activation: Activation,
     /// `Some` if it is the output.
     pub(super) loss: Option<Loss>,
     /// Π of the layer above, or λ if it is the output.
     pub(super) gain: T,
+    /// Π of its units, where they have precisions of their own.
+    pub(super) units: Option<UnitPrecision<T>>,
 }
 
 impl<T: Real> Above<T> {
@@ -45,7 +48,10 @@ impl<T: Real> Above<T> {
             Some(loss) => loss.outputs_into(self.activation, current, &mut out),
             None => self.activation.values_into(values(current), values_mut(&mut out)),
         }
-        out.mapv_inplace(|value| self.gain * value);
+        match &self.units {
+            Some(units) => units.weigh(&mut out),
+            None => out.mapv_inplace(|value| self.gain * value),
+        }
         out
     }
 

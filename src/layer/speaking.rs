@@ -84,9 +84,10 @@ impl<T: Real> Layer<T> {
         let Some(incoming) = self.incoming.as_ref().filter(|_| self.network.descends_an_energy()) else { return 0.0 };
         let supervised = self.nudge().wide() * score.map_or(0.0, |score| score.loss);
         match (self.network.energy(), &self.body, &incoming.current) {
-            (EnergyKind::PredictiveCoding, Body::Hidden(_), _) => {
-                0.5 * sum_of_squares(values(&incoming.error)) / incoming.precision.wide()
-            }
+            (EnergyKind::PredictiveCoding, Body::Hidden(_), _) => match &incoming.units {
+                Some(units) => units.energy(&incoming.error),
+                None => 0.5 * sum_of_squares(values(&incoming.error)) / incoming.precision.wide(),
+            },
             (EnergyKind::PredictiveCoding, ..) => supervised,
             (EnergyKind::Hopfield, Body::Hidden(state) | Body::Output { state, .. }, Some(current)) => {
                 let internal = hopfield::energy(incoming.activation, values(state), values(&current.numbers));

@@ -10,6 +10,7 @@
 mod feedback;
 mod groups;
 mod init;
+pub mod precision;
 
 pub use feedback::{Feedback, FeedbackKind, FeedbackState, take_signs};
 pub use groups::Grouping;
@@ -34,6 +35,9 @@ pub struct NetworkSpec {
     feedback_gain: f64,
     grouping: Grouping,
     feedback: Feedback,
+    /// Precisions of the units of layers 1 … L, or empty.
+    units: Vec<Vec<f64>>,
+    precision_rate: f64,
 }
 
 /// Why a network can't be made, in a sentence that names the part.
@@ -60,6 +64,8 @@ impl NetworkSpec {
             feedback_gain: 1.0,
             grouping: Grouping::default(),
             feedback: Feedback::default(),
+            units: Vec::new(),
+            precision_rate: 0.0,
         })
     }
 
@@ -142,7 +148,7 @@ impl NetworkSpec {
         self.energy
     }
 
-    /// Π_l of layer `l ≥ 1`.
+    /// Π_l of layer `l ≥ 1`, where it begins if it is learned; NaN for a hidden layer whose units have precisions of their own.
     pub fn precision(&self, layer: usize) -> f64 {
         self.precision[layer - 1]
     }

@@ -18,6 +18,7 @@ use ndarray::Array2;
 use super::Order;
 use super::contrast::Contrast;
 use super::feedback::Descent;
+use super::precision::Precisions;
 use super::shares::{sum_of_groups, sum_of_shares};
 use crate::energy::Score;
 use crate::math::kernel::{Left, Shape, Start};
@@ -45,12 +46,15 @@ pub(super) struct Coding<T> {
     remembered: Option<Vec<Field<T>>>,
     /// What errors come down through.
     pub(super) descent: Descent<T>,
+    /// Precisions of single units.
+    pub(super) precisions: Precisions<T>,
 }
 
 impl<T: Real> Coding<T> {
     /// A network without a batch.
     pub(super) fn new(network: &NetworkSpec, rate: f64, order: Order, descent: Descent<T>) -> Self {
         let none = Vec::new;
+        let precisions = Precisions::new(network);
         let (network, rate, target) = (network.clone(), T::of(rate), Array2::zeros((0, 0)));
         Self {
             network,
@@ -64,6 +68,7 @@ impl<T: Real> Coding<T> {
             drive: none(),
             remembered: None,
             descent,
+            precisions,
         }
     }
 
@@ -237,7 +242,14 @@ impl<T: Real> Coding<T> {
         let (f, precision) = (self.network.activation(l), T::of(self.network.precision(l)));
         let (a, e, d) = (&self.a[l - 1], &mut self.e[l - 1], &mut self.d[l - 1]);
         f.values_and_slopes_into(values(a), values_mut(e), values_mut(d));
-        e.zip_mut_with(&self.x[l], |e, &x| *e = precision * (x - *e));
+        match self.precisions.of(l) {
+            Some(units) => {
+                for ((mut e, x), &precision) in e.rows_mut().into_iter().zip(self.x[l].rows()).zip(units) {
+                    e.zip_mut_with(&x, |e, &x| *e = precision * (x - *e));
+                }
+            }
+            None => e.zip_mut_with(&self.x[l], |e, &x| *e = precision * (x - *e)),
+        }
         d.zip_mut_with(e, |d, &e| *d = e * *d);
     }
 
@@ -279,9 +291,11 @@ impl<T: Real> Coding<T> {
                 } else if l > 0 {
                     report.residual = extent(values(&self.drive[l])).largest;
                     report.unsettled = self.drive[l].iter().filter(|drive| drive.abs() > tolerance).count();
-                    let precision = self.network.precision(l);
                     let e = &self.e[l - 1];
-                    report.energy = sum_of_groups(&self.network, l, (e, e), |e, _| 0.5 * sum_of_squares(e) / precision);
+                    report.energy = self.precisions.energy(l, e).unwrap_or_else(|| {
+                        let precision = self.network.precision(l);
+                        sum_of_groups(&self.network, l, (e, e), |e, _| 0.5 * sum_of_squares(e) / precision)
+                    });
                 }
                 if !self.network.descends_an_energy() {
                     report.energy = 0.0;
@@ -294,6 +308,11 @@ impl<T: Real> Coding<T> {
     fn score(&self) -> Score {
         let depth = self.network.depth();
         self.network.loss().score(self.network.activation(depth), &self.a[depth - 1], &self.target)
+    }
+
+    /// Learns the precisions of single units, where they are learned.
+    pub(super) fn learn_precisions(&mut self) {
+        self.precisions.learn(&self.e);
     }
 
     /// Adds the Hebbian products of phase `index` of a plan to the contrast.

@@ -20,6 +20,7 @@ pub mod eq17;
 mod feedback;
 pub mod implicit;
 mod learner;
+mod precision;
 mod recurrent;
 mod shares;
 mod synchronous;

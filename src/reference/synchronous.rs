@@ -94,6 +94,23 @@ impl<T: Real> Synchronous<T> {
         self.descent().0.states()
     }
 
+    /// ln Π of the units of layers 1 … L − 1; none where precisions are not learned.
+    pub fn precisions(&self) -> Vec<Vec<T>> {
+        match &self.states {
+            States::Coding(states) => states.precisions.logarithms(),
+            States::Recurrent(_) => Vec::new(),
+        }
+    }
+
+    /// Takes other learned precisions; false if they do not fit.
+    #[must_use]
+    pub fn install_precisions(&mut self, logarithms: Vec<Vec<T>>) -> bool {
+        match &mut self.states {
+            States::Coding(states) => states.precisions.restore(logarithms),
+            States::Recurrent(_) => logarithms.is_empty(),
+        }
+    }
+
     /// Takes other feedback weights; false if they do not fit.
     #[must_use]
     pub fn install_feedback(&mut self, states: Vec<FeedbackState<T>>) -> bool {
@@ -156,6 +173,9 @@ impl<T: Real> Synchronous<T> {
     pub fn learn(&mut self) {
         if self.contrast.has_drifted() {
             return;
+        }
+        if let States::Coding(states) = &mut self.states {
+            states.learn_precisions();
         }
         let sums = self.contrast.sums().clone();
         let Self { weights, optimizers, contrast, .. } = self;

@@ -206,7 +206,7 @@ fn can_be_read_at_arrival(network: &NetworkSpec, motions: &[Motion]) -> Result<(
     if !matches!(motions[1], Motion::Relax { from: Origin::Here, .. }) {
         return refuse("a phase read at the first arrival begins where the forward wave ended");
     }
-    if (1..network.depth()).any(|layer| network.precision(layer) != 1.0) {
+    if !network.hidden_precisions_are_one() {
         return refuse("a first arrival is the gradient for unit precisions of the hidden layers only");
     }
     Ok(())

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 mod feedback;
+mod precision;
 
 use super::atomic::{sync_folder, write_synced};
 use super::{RunDirectory, RunError};
@@ -43,6 +44,8 @@ pub struct Snapshot<T> {
     pub optimizers: Vec<OptimizerPair<T>>,
     /// `B_2 … B_L`, or none if errors come down through the weights.
     pub feedback: Vec<FeedbackState<T>>,
+    /// ln Π of the units of layers 1 … L − 1, or none if precisions are not learned.
+    pub precisions: Vec<Vec<T>>,
 }
 
 /// Where in the training a checkpoint stands.
@@ -180,7 +183,9 @@ pub fn read<T: Real>(path: &Path, network: &NetworkSpec) -> Result<(Snapshot<T>,
         .map_err(|problem| RunError::content(&optimizer_path, problem))?;
     let feedback = feedback::parse(&bytes, &state.feedback_updates, network)
         .map_err(|problem| RunError::content(&optimizer_path, problem))?;
-    Ok((Snapshot { weights, optimizers, feedback }, state.position))
+    let precisions =
+        precision::parse(&bytes, network).map_err(|problem| RunError::content(&optimizer_path, problem))?;
+    Ok((Snapshot { weights, optimizers, feedback, precisions }, state.position))
 }
 
 /// Reads weights alone, from any file with the names of an `nn.Sequential` state dict.
@@ -253,6 +258,7 @@ fn optimizer_bytes<T: Real>(snapshot: &Snapshot<T>) -> Result<Vec<u8>, String> {
         }
     }
     feedback::entries(&snapshot.feedback, &mut entries);
+    precision::entries(&snapshot.precisions, &mut entries);
     serialize::<T>(&entries)
 }
 

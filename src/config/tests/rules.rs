@@ -18,6 +18,18 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("data.validation", &["data.validation=12000"], &["data.validation=11999"]),
     ("data.validation", &["data.dir=x", "data.train=5", "data.validation=5"], &["data.dir=x", "data.validation=5"]),
     ("model.output_act_fn", &["model.output_act_fn=tanh"], &["model.output_act_fn=tanh", "model.loss=squared-error"]),
+    ("model.precision", &["model.precision=[[1],[1]]"], &["model.precision=[1,1,1]"]),
+    (
+        "model.precision",
+        &["model.widths=[784,2,10]", "model.precision=[[1],[1]]"],
+        &["model.widths=[784,2,1]", "model.precision=[[1,2],[1]]"],
+    ),
+    (
+        "learning.precision_lr",
+        &["learning.precision_lr=0.1", "schedule.mode=free-running"],
+        &["learning.precision_lr=0.1", "schedule.mode=free-running", "links.message=error"],
+    ),
+    ("learning.precision_lr", &["learning.precision_lr=0.1", "model.energy=hopfield"], &["learning.precision_lr=0.1"]),
     ("model.precision", &["model.precision=[1,1]"], &["model.precision=[1,1,1]"]),
     (
         "model.feedback",
@@ -136,6 +148,7 @@ const IDLE_CASES: &[(&[&str], &[&str])] = &[
         &["model.feedback_gain=0.5", "model.energy=rate", "learning.rule=chl", "inference.free_phase=relax"],
     ),
     (&["model.feedback=random", "learning.rule=backprop"], &["model.feedback=random"]),
+    (&["learning.precision_lr=0.1", "learning.rule=backprop"], &["learning.precision_lr=0.1"]),
     (&["learning.update=continual", "learning.rule=backprop"], &["learning.update=continual", "learning.rule=ep"]),
     (&["learning.momentum=0.5"], &["learning.momentum=0.5", "learning.optimizer=momentum"]),
     (&["learning.beta1=0.5", "learning.optimizer=sgd"], &["learning.beta1=0.5"]),
