@@ -37,6 +37,11 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["model.feedback", "learning.weight_decay", "learning.rule"], feedback_can_meet_the_weights),
     rule(&["model.feedback", "learning.optimizer", "learning.rule"], feedback_gets_the_same_updates),
     rule(&["model.groups", "schedule.mode"], groups_need_steps),
+    rule(&["model.groups", "model.feedback"], |c| groups_have_parts(c, c.model.feedback != FeedbackKind::Tied)),
+    rule(&["model.groups", "model.precision"], |c| {
+        groups_have_parts(c, matches!(c.model.precision, Precision::PerUnit(_)))
+    }),
+    rule(&["model.groups", "learning.precision_lr"], |c| groups_have_parts(c, c.learning.precision_lr > 0.0)),
     rule(&["inference.tolerance", "dtype"], tolerance_is_resolved),
     rule(&["learning.nudge", "learning.rule"], nudge_is_at_most_one),
     rule(&["schedule.threads", "schedule.mode"], reference_is_one_loop),
@@ -89,6 +94,17 @@ fn groups_need_steps(config: &Config) -> Option<Diagnostic> {
     broken(
         "`model.groups` must be 1 with the mode `free-running`",
         "there the settling protocol compares versions layer by layer; use schedule.mode = \"lock-step\"",
+    )
+}
+
+/// Some things belong to whole layers only.
+fn groups_have_parts(config: &Config, whole: bool) -> Option<Diagnostic> {
+    if !whole || config.model.groups == Groups::Count(1) || config.learning.rule == RuleName::Backprop {
+        return None;
+    }
+    broken(
+        "`model.groups` must be 1 with feedback weights or precisions that are not cut",
+        "groups have tied feedback and one precision per layer, which is not learned",
     )
 }
 

@@ -42,7 +42,7 @@ use crate::layer::group::Group;
 use crate::layer::{LayerSettings, Voice};
 use crate::math::optimizer::OptimizerSpec;
 use crate::math::{Field, Real};
-use crate::network::{NetworkSpec, Weights};
+use crate::network::{FeedbackKind, NetworkSpec, Weights};
 use crate::rule::{Plan, PlannedPhase};
 use crate::settling::{Limits, PhaseRecord};
 use crate::signal::{Directive, Extract, Message, Wanted};
@@ -91,6 +91,11 @@ pub enum EngineError {
         "groups of neurons run in lock-step, not free-running: the settling protocol compares versions layer by layer"
     )]
     Groups,
+    /// Feedback weights and precisions of single units are not cut.
+    #[error(
+        "layers cut into groups of neurons have tied feedback and one precision per layer: other matrices and lists are not cut"
+    )]
+    Whole,
     /// A layer could not do what it was told.
     #[error(transparent)]
     Layer(#[from] crate::layer::LayerError),
@@ -160,6 +165,11 @@ impl<T: Real> Engine<T> {
         assert!(network.fits(&weights), "weights have the shapes of the network");
         if settings.schedule == Schedule::FreeRunning && network.groups_in_all() > network.depth() + 1 {
             return Err(EngineError::Groups);
+        }
+        let own_precisions = (1..network.depth()).any(|layer| network.unit_precision::<T>(layer).is_some());
+        let whole = network.feedback() != FeedbackKind::Tied || own_precisions;
+        if whole && network.groups_in_all() > network.depth() + 1 {
+            return Err(EngineError::Whole);
         }
         let mut builder =
             if settings.threads == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };

@@ -43,6 +43,13 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ),
     ("model.groups", &["model.groups=4", "schedule.mode=free-running"], &["model.groups=4"]),
     ("model.groups", &["model.groups=neuron", "schedule.mode=free-running"], &["model.groups=neuron"]),
+    ("model.groups", &["model.groups=4", "model.feedback=random"], &["model.feedback=random"]),
+    ("model.groups", &["model.groups=4", "learning.precision_lr=0.1"], &["learning.precision_lr=0.1"]),
+    (
+        "model.groups",
+        &["model.groups=2", "model.widths=[784,2,1]", "model.precision=[[1,2],[1]]"],
+        &["model.groups=2", "model.widths=[784,2,1]", "model.precision=[1,2]"],
+    ),
     ("inference.tolerance", &["inference.tolerance=0.99e-7"], &["inference.tolerance=1e-7"]),
     ("inference.tolerance", &["inference.tolerance=1e-9"], &["inference.tolerance=1e-9", "dtype=f64"]),
     ("learning.nudge", &["learning.nudge=1.5"], &["learning.nudge=1"]),
