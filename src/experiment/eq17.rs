@@ -11,7 +11,7 @@ use super::machine::closeness;
 use crate::config::Config;
 use crate::energy::EnergyKind;
 use crate::math::Field;
-use crate::network::{NetworkSpec, Weights};
+use crate::network::{FeedbackKind, NetworkSpec, Weights};
 use crate::reference::{Synchronous, backprop, eq17};
 use crate::rule::{FreePhase, Nudging, Plan, RuleName};
 use crate::settling::{Limits, StopReason};
@@ -40,6 +40,13 @@ pub fn table(config: &Config) -> Result<Vec<Row>, CompareError> {
     if network.energy() != EnergyKind::PredictiveCoding || config.learning.rule != RuleName::PcNudge {
         return Err(AssembleError::Misfit(
             "--eq17 is worked out for the rule pc-nudge with the energy predictive-coding".to_owned(),
+        )
+        .into());
+    }
+    let of_units = (1..network.depth()).any(|layer| network.unit_precision::<f64>(layer).is_some());
+    if of_units || network.feedback() != FeedbackKind::Tied {
+        return Err(AssembleError::Misfit(
+            "--eq17 is worked out for tied feedback and one precision per layer, which is not learned".to_owned(),
         )
         .into());
     }

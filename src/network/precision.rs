@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! e_li = Π_li (x_li − f(a_li))                                     for the units i of a hidden layer l
-//! learned: descent of ½ Σ (Π ε² − ln Π) along ln Π, so that Π stays positive (½ tr(Π⁻¹ …) of Whittington & Bogacz 2017)
+//! learned: descent of ½ Σ (Π ε² − ln Π) along ln Π, so that Π stays positive (−ln of a Gaussian's likelihood)
 //!   ln Π_li ← ln Π_li + η_Π ½ (1 − Π_li ⟨ε_li²⟩)                    ⟨⟩ over the batch, at the end of the last phase
 //! ```
 //!
