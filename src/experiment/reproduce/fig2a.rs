@@ -133,9 +133,9 @@ fn judge(bench: &Bench<'_>, [internal, supervised, total]: &[&Vec<(f64, Spread)>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::reproduce::measure;
     use crate::config::{Config, ScheduleMode};
     use crate::experiment::assemble;
+    use crate::experiment::reproduce::measure;
 
     /// Fifty phases of one step are one phase of fifty steps, bit for bit, by actors and by the synchronous program.
     #[test]

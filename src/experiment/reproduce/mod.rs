@@ -6,7 +6,7 @@
 //! fig2c    distance of equilibria and of gradients       orders   the order of every algorithm's error (not in the paper)
 //! ```
 //!
-//! A panel is a function from a [`Bench`] (network, data, seeds, where to write) to [`Verdict`]s. It writes what it measured
+//! A panel is a function from a `Bench` (network, data, seeds, where to write) to [`Verdict`]s. It writes what it measured
 //! (`PANEL-measured.csv`, every row with its seed) and figures with the CSV that drew them. A verdict compares by a criterion that
 //! stands in the code beside the sentence; nothing is read off a picture. Where theory gives numbers for MNIST, computed by another
 //! program, they are compared too, and only if the data are MNIST and the settings the paper's.
@@ -32,7 +32,7 @@ use sha2::{Digest, Sha256};
 
 use super::assemble::{self, AssembleError};
 use super::machine::{Machine, StepError};
-use crate::config::{Config, ScheduleMode};
+use crate::config::{Config, Precision, ScheduleMode};
 use crate::data::catalogue;
 use crate::data::dataset::Splits;
 use crate::energy::{Activation, EnergyKind, Loss};
@@ -80,30 +80,62 @@ impl Panel {
     /// The keys of the configuration that this panel reads; the others it would ignore.
     pub fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::Fig2a | Self::Fig2b => &[
-                "seed",
-                "dtype",
-                "data.",
-                "model.",
-                "inference.activity_lr",
-                "inference.max_infer_iters",
-                "schedule.",
-                "links.",
-            ],
-            Self::Fig2c | Self::Fig3a => &[
-                "seed",
-                "data.",
-                "model.",
-                "inference.activity_lr",
-                "inference.max_infer_iters",
-                "schedule.",
-                "links.",
-            ],
-            Self::Fig3bc => &["seed", "dtype", "data.", "model.", "inference.", "learning.", "schedule.", "links."],
+            Self::Fig2a | Self::Fig2b => &TRAJECTORY,
+            Self::Fig2c | Self::Fig3a => &TRAJECTORY[1..],
+            Self::Fig3bc => &TRAINING,
             Self::Orders => &["seed", "inference.activity_lr", "schedule.", "links."],
         }
     }
 }
+
+/// Keys of panels that look at one batch; those that choose the number format themselves do not read the first.
+const TRAJECTORY: [&str; 14] = [
+    "dtype",
+    "seed",
+    "data.",
+    "model.widths",
+    "model.act_fn",
+    "model.output_act_fn",
+    "model.loss",
+    "model.init",
+    "model.precision",
+    "model.groups",
+    "inference.activity_lr",
+    "inference.max_infer_iters",
+    "schedule.",
+    "links.",
+];
+
+/// Keys of training; the rules are the panel's own.
+const TRAINING: [&str; 27] = [
+    "dtype",
+    "seed",
+    "data.",
+    "model.widths",
+    "model.act_fn",
+    "model.output_act_fn",
+    "model.loss",
+    "model.init",
+    "model.precision",
+    "model.groups",
+    "inference.activity_lr",
+    "inference.max_infer_iters",
+    "inference.tolerance",
+    "inference.check_every",
+    "inference.plateau",
+    "learning.nudge",
+    "learning.nudging",
+    "learning.optimizer",
+    "learning.param_lr",
+    "learning.momentum",
+    "learning.beta1",
+    "learning.beta2",
+    "learning.epsilon",
+    "learning.weight_decay",
+    "learning.epochs",
+    "schedule.",
+    "links.",
+];
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -289,6 +321,7 @@ fn is_mnist(splits: &Splits) -> bool {
 fn has_the_papers_settings(config: &Config) -> bool {
     let (model, inference) = (&config.model, &config.inference);
     model.widths == [784, 128, 64, 10]
+        && model.precision == Precision::Uniform(1.0)
         && (model.act_fn, model.loss, model.init) == (Activation::Relu, Loss::CrossEntropy, Init::TorchLinear)
         && (inference.activity_lr, inference.max_infer_iters, config.data.batch_size) == (0.1, 50, 64)
 }

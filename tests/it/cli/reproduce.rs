@@ -102,15 +102,14 @@ fn what_no_panel_reads_and_what_has_no_meaning_is_refused() {
         bench.run(&[&["reproduce"], words].concat()).expect(2).says(parts);
     };
     refused(&["fig2a", "learning.epochs=3"], &["learning.epochs", "fig2a does not read it"]);
+    refused(&["fig3bc", "learning.rule=first-step"], &["learning.rule", "fig3bc does not read it"]);
+    refused(&["fig3a", "dtype=f64"], &["dtype", "fig3a does not read it"]);
     refused(&["orders", "model.widths=[784,5,10]"], &["model.widths", "orders does not read it"]);
     refused(&["fig3bc", "--seeds", "3"], &["--seeds", "seed=N"]);
     refused(&["fig3a", "--seeds", "0"], &["0", "--seeds"]);
     refused(&["fig4"], &["fig4", "fig2a"]);
     refused(&["fig2a", "schedule.mode=free-running"], &["lock-step"]);
-    refused(
-        &["fig2a", "model.energy=hopfield", "model.act_fn=tanh", "inference.free_phase=relax"],
-        &["inference.free_phase"],
-    );
+    refused(&["fig2a", "ep-mnist", "data.name=digits", "data.train=200", "data.test=1"], &["predictive coding"]);
     bench.put("figures/old.txt", "mine");
     refused(&["fig2a", "--out", "figures"], &["exists already", "--out"]);
     assert_eq!(std::fs::read_to_string(bench.path("figures/old.txt")).expect("a file"), "mine");
