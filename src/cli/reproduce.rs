@@ -149,7 +149,9 @@ fn create(arguments: &Arguments, loaded: &Loaded) -> Result<RunDirectory, Failur
         None => {
             let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
             let name = format!("{}-reproduce-{}", now.trim_end_matches('Z').replace(':', "-"), arguments.panel.name());
-            Path::new(&loaded.config.output.dir).join(name)
+            let folder = Path::new(&loaded.config.output.dir);
+            let later = (2..1000).map(|number| folder.join(format!("{name}-{number}")));
+            std::iter::once(folder.join(&name)).chain(later).find(|path| !path.exists()).unwrap_or(folder.join(&name))
         }
     };
     if path.exists() {
