@@ -113,6 +113,7 @@ fn compared<T: Real>(config: &Config) -> Measured {
         ("loss", Metric::number(loss)),
         ("cosine", Metric::number(whole.cosine)),
         ("relative_distance", Metric::number(whole.relative_distance)),
+        ("distance", Metric::number(whole.distance)),
         ("n_infer_iters", Metric::Count(last.steps())),
         ("stop_reason", Metric::Text(last.reason.to_string())),
         ("residual", Metric::number(last.residual())),

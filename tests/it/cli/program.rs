@@ -81,12 +81,13 @@ impl Bench {
         self.start_with(words, [Sink::Device(device), Sink::File])
     }
 
-    /// Proxies and backtraces of the tests' surroundings do not reach the program.
+    /// Proxies, backtraces and cluster jobs of the tests' surroundings do not reach the program.
     fn start_with(&self, words: &[&str], sinks: [Sink<'_>; 2]) -> Running {
         let number = self.started.replace(self.started.get() + 1);
         let [stdout, stderr] = ["out", "err"].map(|stream| self.folder.path().join(format!("{number}.{stream}")));
         let mut command = Command::new(env!("CARGO_BIN_EXE_asynapse"));
-        for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "RUST_BACKTRACE"] {
+        for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "RUST_BACKTRACE", "SLURM_ARRAY_TASK_ID"]
+        {
             command.env_remove(variable);
         }
         command.args(words).current_dir(self.path("")).stdin(Stdio::null());

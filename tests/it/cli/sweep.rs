@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use asynapse::experiment::sweep::{Crew, Folder, Grid, Metric, RowStatus, RunKind, Sweep, run};
 use serde_json::Value as Json;
@@ -65,6 +66,7 @@ fn every_row_is_what_compare_says_of_these_settings() {
         assert_eq!(row[table.column("status")], "done");
         assert_eq!(number("loss"), compared["loss"].as_f64().expect("a loss"));
         assert_eq!(number("cosine"), lock_step["whole"]["cosine"].as_f64().expect("a cosine"));
+        assert_eq!(number("distance"), lock_step["whole"]["distance"].as_f64().expect("a distance"));
         assert_eq!(number("relative_distance_W2"), lock_step["layers"][1]["relative_distance"].as_f64().expect("it"));
         assert_eq!(number("n_infer_iters"), lock_step["n_infer_iters"].as_f64().expect("steps"));
         assert_eq!(row[table.column("stop_reason")], "step-budget");
@@ -98,7 +100,9 @@ fn neither_jobs_nor_interruptions_nor_the_order_of_runs_change_the_index() {
     let outcome = bench.run(&["sweep", "--folder", "runs/array", "--collect"]).expect(3);
     outcome.says(&["of 8 runs 1 have no row yet"]);
     assert_eq!(index(&bench, "array").rows.len(), 7);
-    bench.run(&["sweep", "--folder", "runs/array", "--task-id", "4"]).expect(0);
+    let mut job = Command::new(env!("CARGO_BIN_EXE_asynapse"));
+    job.args(["sweep", "--folder", "runs/array", "--task-id", "slurm"]).env("SLURM_ARRAY_TASK_ID", "4");
+    assert!(job.current_dir(bench.path("")).output().expect("start the program").status.success());
     sweep(&bench, "array", &[&GRID[..], &["--collect"]].concat()).expect(0);
     assert!(bytes(&bench, "array") == undisturbed, "an array of jobs");
     sweep(&bench, "array", &[&GRID[..], &["--task-id", "4"]].concat()).expect(2).says(&["done already"]);
