@@ -6,6 +6,8 @@ use super::{Failure, Typed, complain, say, say_json, show};
 use crate::config::{self, Config};
 use crate::experiment::gradient::{Estimated, Given, GradientError, PhaseSummary, Summary, gradient};
 use crate::math::{Dtype, Real};
+use crate::network::FeedbackKind;
+use crate::rule::UpdateTime;
 use crate::settling::StopReason;
 
 #[derive(Debug, clap::Args)]
@@ -37,20 +39,18 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// What a configuration says of data, their initial weights and their training; here both are given and nothing is trained.
-const WITHOUT_EFFECT: [&str; 11] = [
-    "data.",
-    "record.",
-    "output.",
-    "model.init",
-    "learning.optimizer",
-    "learning.param_lr",
-    "learning.momentum",
-    "learning.beta",
-    "learning.epsilon",
-    "learning.weight_decay",
-    "learning.epochs",
-];
+/// Keys that say nothing here: weights and batch are given, and nothing is trained.
+fn has_no_effect(key: &str, config: &Config) -> bool {
+    const OF_TRAINING: [&str; 6] = ["optimizer", "param_lr", "momentum", "beta", "epsilon", "weight_decay"];
+    let learns = config.learning.update == UpdateTime::Continual || config.model.feedback == FeedbackKind::KolenPollack;
+    match key.split_once('.') {
+        Some(("data" | "record" | "output", _)) | Some(("learning", "epochs")) => true,
+        Some(("learning", leaf)) => !learns && OF_TRAINING.iter().any(|start| leaf.starts_with(start)),
+        // Feedback weights of their own are drawn as the weights would be.
+        Some(("model", "init")) => config.model.feedback == FeedbackKind::Tied,
+        _ => false,
+    }
+}
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { typed, weights, data, out, json } = arguments;
@@ -95,9 +95,8 @@ fn configured(typed: &Typed, widths: &[usize]) -> Result<Config, Failure> {
         let what = format!("model.widths is {given:?} ({place}), the weights are those of {widths:?}; {help}");
         return Err(Failure::input(what));
     }
-    let has_no_effect = |key: &str| WITHOUT_EFFECT.iter().any(|start| key.starts_with(start));
-    for key in overrides.iter().filter_map(|word| Some(word.split_once('=')?.0.trim())).filter(|key| has_no_effect(key))
-    {
+    let keys = overrides.iter().filter_map(|word| Some(word.split_once('=')?.0.trim()));
+    for key in keys.filter(|key| has_no_effect(key, &loaded.config)) {
         complain(format_args!(
             "warning: `{key}` has no effect here: weights and batch are given, and nothing is trained"
         ));

@@ -24,7 +24,7 @@ use super::assemble::{self, AssembleError};
 use super::compare::exact;
 use super::machine::{Closeness, Procedure, Purpose, StepError, closeness};
 use crate::config::{Config, ScheduleMode};
-use crate::energy::{Activation, EnergyKind, Loss};
+use crate::energy::{EnergyKind, Loss};
 use crate::math::{Dtype, Field, Real};
 use crate::network::{NetworkSpec, Parameters, Weights};
 use crate::reference::implicit::ImplicitError;
@@ -112,7 +112,7 @@ pub struct Summary {
     pub schedule: Option<ScheduleMode>,
     /// In which it was computed and is written.
     pub dtype: Dtype,
-    /// Of the configuration; no number here depends on it.
+    /// Of the configuration; feedback weights that are not tied are drawn from it.
     pub seed: u64,
     /// Of the program.
     pub version: &'static str,
@@ -153,7 +153,8 @@ pub fn gradient<T: Real>(config: &Config, given: &Given) -> Result<Estimated<T>,
         return Err(GradientError::Widths(network.to_string()));
     }
     let plan = assemble::plan(config, &network)?;
-    check_target(&network, plan.as_ref(), &given.target).map_err(|problem| given.batch_problem(problem))?;
+    check_target(&network, plan.as_ref(), &target)
+        .map_err(|problem| given.batch_problem(format!("tensor `y`: {problem}")))?;
     let (reference, loss) = exact(&network, &weights, &data, &target)?;
     let (mut free, mut nudged, mut phases) = (Vec::new(), Vec::new(), Vec::new());
     let estimate = match &plan {
@@ -230,30 +231,18 @@ impl<T: Real> Estimated<T> {
     }
 }
 
-/// Targets for which the loss has the gradient that is computed, and which a clamped output can be.
-fn check_target(network: &NetworkSpec, plan: Option<&Plan>, target: &Field<f64>) -> Result<(), String> {
+/// Targets for which the loss has the gradient that is computed, and which a clamped output can be put on.
+fn check_target<T: Real>(network: &NetworkSpec, plan: Option<&Plan>, target: &Field<T>) -> Result<(), String> {
     if network.loss() == Loss::CrossEntropy {
         for (sample, row) in target.columns().into_iter().enumerate() {
-            let sum = row.sum();
+            let sum: f64 = row.iter().map(|t| t.wide()).sum();
             if (sum - 1.0).abs() > SUM_APART_MOST {
                 let help = "cross-entropy needs rows that sum to 1; other targets need model.loss=squared-error";
-                return Err(format!("tensor `y`: row {sample} sums to {sum}; {help}"));
+                return Err(format!("row {sample} sums to {sum}; {help}"));
             }
         }
     }
-    let is_clamped = |phase: &PlannedPhase| matches!(phase.motion, Motion::Relax { teaching: Teaching::Clamped, .. });
-    let clamps = plan.is_some_and(|plan| plan.phases.iter().any(is_clamped));
-    if network.energy() == EnergyKind::Hopfield && clamps {
-        let rho = network.activation(network.depth());
-        let least = if rho == Activation::Tanh { -1.0 } else { 0.0 };
-        for ((unit, sample), &number) in target.indexed_iter() {
-            if !(least..=1.0).contains(&number) {
-                let range = format!("the output is clamped to it and has the range [{least}, 1] of its activation");
-                return Err(format!("tensor `y` holds {number} at [{sample}, {unit}]; {range}"));
-            }
-        }
-    }
-    Ok(())
+    plan.map_or(Ok(()), |plan| plan.admits(network, target)).map_err(|error| error.to_string())
 }
 
 fn told(planned: &PlannedPhase, record: &PhaseRecord) -> PhaseSummary {

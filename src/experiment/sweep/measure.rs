@@ -100,6 +100,9 @@ fn compared<T: Real>(config: &Config) -> Measured {
     let splits = assemble::data(&first_batch(config), &network).map_err(failed)?;
     let count = config.data.batch_size.min(splits.train.len());
     let (data, target) = splits.train.batch::<T>(&(0..count).collect::<Vec<_>>());
+    if let Some(plan) = &plan {
+        plan.admits(&network, &target).map_err(AssembleError::from).map_err(failed)?;
+    }
     let weights = network.initial_weights::<T>(config.model.init, config.seed);
     let (exact, loss) = exact(&network, &weights, &data, &target).map_err(|error| error.to_string())?;
     let procedure = Procedure { plan: plan.as_ref(), limits: assemble::limits(config) };

@@ -250,13 +250,26 @@ fn settings_that_do_not_go_with_the_input_are_refused() {
     y[3] = 1.5;
     put(&bench, "batch.safetensors", &[stored("x", &[BATCH, 4], &x), stored("y", &[BATCH, 2], &y)]);
     refused(&[], &["batch.safetensors: tensor `y`: row 1 sums to 1.5", "squared-error"]);
-    refused(&clamped, &["tensor `y` holds 1.5 at [1, 1]", "clamped", "[0, 1]"]);
+    refused(&clamped, &["batch.safetensors: tensor `y`: a clamped output", "1.5", "[0, 1]"]);
     gradient(&bench, &["model.loss=squared-error"]).expect(0);
     // What goes with it: the same settings of presets, and a word about what does nothing.
     put(&bench, "batch.safetensors", &batch());
     gradient(&bench, &clamped).expect(0);
     let outcome = gradient(&bench, &["tiny", "model.widths=[4,3,2]", "learning.epochs=1"]).expect(0);
     outcome.says(&["warning: `learning.epochs` has no effect here"]);
+    // Feedback weights of their own are drawn by model.init from the seed, and their estimate is another than that of tied ones.
+    let estimate = |settings: &[&str]| {
+        let outcome = gradient(&bench, settings).expect(0);
+        assert!(
+            outcome.stderr.contains("`model.init` has no effect") == settings.contains(&"model.feedback=tied"),
+            "{outcome}"
+        );
+        out(&bench)["estimate.W1"].clone()
+    };
+    let drawn = |seed: &str| estimate(&["model.feedback=random", "model.init=he", seed]);
+    assert!(drawn("seed=1") == drawn("seed=1") && drawn("seed=1") != drawn("seed=2"));
+    let tied = |seed: &str| estimate(&["model.feedback=tied", "model.init=he", seed]);
+    assert!(tied("seed=1") == tied("seed=2") && tied("seed=1") != drawn("seed=1"));
     let words = ["gradient", "--weights", "net.safetensors", "--data", "batch.safetensors", "--out"];
     bench.run(&[&words[..], &["net.safetensors"]].concat()).expect(2).says(&["is the input net.safetensors"]);
     bench.run(&[&words[..], &["nowhere/out.safetensors"]].concat()).expect(2).says(&["nowhere"]);
