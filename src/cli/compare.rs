@@ -154,12 +154,12 @@ fn outside(comparison: &Comparison, arguments: &Arguments) -> Vec<String> {
 
 /// Inference that diverged, or did not reach the tolerance that was asked for, is said, and is exit code 3.
 fn not_converged(comparison: &Comparison, tolerance: f64) -> Result<(), Failure> {
-    for Entry { schedule, stop_reason, n_infer_iters: steps, residual, .. } in &comparison.entries {
+    for Entry { schedule, stop_reason, n_infer_iters: steps, residual, first_arrival, .. } in &comparison.entries {
         let message = match stop_reason {
             StopReason::Diverged => {
                 format!("{schedule} diverged: its energy rose in {steps} steps; choose a smaller inference.activity_lr")
             }
-            StopReason::StepBudget if tolerance > 0.0 => format!(
+            StopReason::StepBudget if tolerance > 0.0 && !first_arrival => format!(
                 "{schedule} did not converge in {steps} steps: residual {residual:.3e}, tolerance {tolerance:.3e}; \
                  raise inference.max_infer_iters"
             ),

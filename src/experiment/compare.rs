@@ -11,6 +11,7 @@ use crate::network::{NetworkSpec, Parameters, Weights};
 use crate::reference::implicit::{self, ImplicitError};
 use crate::reference::{Order, backprop};
 use crate::settling::StopReason;
+use crate::signal::Reading;
 
 /// What one program made of the batch.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +22,8 @@ pub struct Entry {
     pub layers: Vec<Closeness>,
     /// Against backpropagation, over all parameters.
     pub whole: Closeness,
+    /// True if every layer was read when the first error reached it: the last phase then goes to no equilibrium.
+    pub first_arrival: bool,
     /// Inference steps of the last phase.
     pub n_infer_iters: u64,
     /// Why it ended.
@@ -106,6 +109,7 @@ pub fn compare<T: Real>(config: &Config) -> Result<Comparison, CompareError> {
             schedule,
             layers,
             whole,
+            first_arrival: plan.phases.last().is_some_and(|phase| matches!(phase.reading, Reading::FirstArrival(_))),
             n_infer_iters: last.map_or(0, |phase| phase.steps()),
             stop_reason: last.map_or(StopReason::Wave, |phase| phase.reason),
             residual: last.map_or(0.0, |phase| phase.residual()),

@@ -76,6 +76,15 @@ fn what_did_not_converge_is_said() {
 }
 
 #[test]
+fn a_phase_read_at_the_first_arrival_has_no_tolerance_to_reach() {
+    let bench = Bench::new();
+    let outcome = compare(&bench, &["learning.rule=first-step", "inference.tolerance=1e-6", "--json"]).expect(0);
+    for entry in parsed(&outcome)["entries"].as_array().expect("entries") {
+        assert!(entry["whole"]["relative_distance"].as_f64() < Some(1e-12), "{entry}");
+    }
+}
+
+#[test]
 fn what_diverged_is_said() {
     let bench = Bench::new();
     // So far beyond the stability border that the energy grows, but not so long that a number overflows.
