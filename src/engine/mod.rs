@@ -23,6 +23,7 @@ pub mod mailbox;
 mod parts;
 #[cfg(test)]
 mod tests;
+pub mod virtual_time;
 mod whereabouts;
 
 use std::sync::Arc;

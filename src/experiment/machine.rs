@@ -1,7 +1,8 @@
-//! The four programs that can make a training step, behind one face: actors in lock-step, actors free-running, the synchronous
-//! reference, and backpropagation. A user compares them by changing one key.
+//! The programs that can make a training step, behind one face: actors in lock-step, actors free-running, layers in virtual time,
+//! the synchronous reference, and backpropagation. A user compares them by changing one key.
 
 use crate::energy::Score;
+use crate::engine::virtual_time::VirtualNetwork;
 use crate::engine::{Engine, EngineError};
 use crate::math::{Field, Real};
 use crate::network::{NetworkSpec, Parameters, Weights};
@@ -11,12 +12,14 @@ use crate::run::checkpoint::Snapshot;
 use crate::settling::{Limits, PhaseRecord, StopReason};
 use crate::signal::{BadNumber, Extract, Wanted};
 
-/// One of the four programs.
+/// One of the programs.
 pub enum Machine<T: Real> {
     /// The synchronous program.
     Reference(Box<Synchronous<T>>),
     /// Layers as actors.
     Actors(Box<Engine<T>>),
+    /// Layers in virtual time.
+    Virtual(Box<VirtualNetwork<T>>),
     /// The baseline.
     Backprop(Box<Baseline<T>>),
 }
@@ -148,6 +151,7 @@ impl<T: Real> Machine<T> {
         match self {
             Self::Reference(reference) => reference.present(data, target),
             Self::Actors(engine) => engine.present(data, target)?,
+            Self::Virtual(network) => network.present(data, target)?,
             Self::Backprop(_) => {}
         }
         Ok(())
@@ -158,6 +162,7 @@ impl<T: Real> Machine<T> {
         Ok(match self {
             Self::Reference(reference) => reference.run_phase(planned, limits),
             Self::Actors(engine) => engine.run_phase(planned, limits)?,
+            Self::Virtual(network) => network.run_phase(planned, limits)?,
             Self::Backprop(_) => PhaseRecord { reason: StopReason::Wave, reports: Vec::new() },
         })
     }
@@ -167,6 +172,7 @@ impl<T: Real> Machine<T> {
         match self {
             Self::Reference(reference) => reference.collect(plan, index),
             Self::Actors(engine) => engine.collect(plan, index)?,
+            Self::Virtual(network) => network.collect(plan, index)?,
             Self::Backprop(_) => {}
         }
         Ok(())
@@ -176,6 +182,7 @@ impl<T: Real> Machine<T> {
         match self {
             Self::Reference(reference) => reference.learn(),
             Self::Actors(engine) => engine.learn()?,
+            Self::Virtual(network) => network.learn()?,
             Self::Backprop(_) => {}
         }
         Ok(())
@@ -183,27 +190,29 @@ impl<T: Real> Machine<T> {
 
     /// What was collected: −∂𝓛/∂W, batch mean.
     pub(super) fn estimate(&mut self) -> Result<Weights<T>, StepError> {
+        if let Self::Reference(reference) = self {
+            return Ok(reference.estimate());
+        }
+        let is_estimate = |extract| if let Extract::Estimate(parameters) = extract { Some(parameters) } else { None };
+        Ok(self.extract(Wanted::Estimate)?.into_iter().filter_map(is_estimate).collect())
+    }
+
+    /// What every layer hands out; nothing where there are no layers.
+    fn extract(&mut self, wanted: Wanted) -> Result<Vec<Extract<T>>, StepError> {
         match self {
-            Self::Reference(reference) => Ok(reference.estimate()),
-            Self::Actors(engine) => {
-                let is_estimate =
-                    |extract| if let Extract::Estimate(parameters) = extract { Some(parameters) } else { None };
-                Ok(engine.extract(Wanted::Estimate)?.into_iter().filter_map(is_estimate).collect())
-            }
-            Self::Backprop(_) => Ok(Vec::new()),
+            Self::Actors(engine) => Ok(engine.extract(wanted)?),
+            Self::Virtual(network) => Ok(network.extract(wanted)?),
+            Self::Reference(_) | Self::Backprop(_) => Ok(Vec::new()),
         }
     }
 
     /// `x_0 … x_{L−1}` and `a_L`; empty for backpropagation, which keeps none.
     pub fn states(&mut self) -> Result<Vec<Field<T>>, StepError> {
-        match self {
-            Self::Reference(reference) => Ok(reference.states()),
-            Self::Actors(engine) => {
-                let is_state = |extract| if let Extract::State(state) = extract { Some(state) } else { None };
-                Ok(engine.extract(Wanted::State)?.into_iter().filter_map(is_state).collect())
-            }
-            Self::Backprop(_) => Ok(Vec::new()),
+        if let Self::Reference(reference) = self {
+            return Ok(reference.states());
         }
+        let is_state = |extract| if let Extract::State(state) = extract { Some(state) } else { None };
+        Ok(self.extract(Wanted::State)?.into_iter().filter_map(is_state).collect())
     }
 
     /// Weights, optimiser states, and whatever else has been learnt.
@@ -224,14 +233,14 @@ impl<T: Real> Machine<T> {
                 feedback: Vec::new(),
                 precisions: Vec::new(),
             },
-            Self::Actors(engine) => {
+            Self::Actors(_) | Self::Virtual(_) => {
                 let mut snapshot = Snapshot {
                     weights: Vec::new(),
                     optimizers: Vec::new(),
                     feedback: Vec::new(),
                     precisions: Vec::new(),
                 };
-                for extract in engine.extract(Wanted::Weights)? {
+                for extract in self.extract(Wanted::Weights)? {
                     if let Extract::Weights(parameters, Some(states)) = extract {
                         snapshot.weights.push(parameters);
                         snapshot.optimizers.push(states);
@@ -269,7 +278,7 @@ impl<T: Real> Machine<T> {
                 baseline.install(snapshot.weights);
                 restore(baseline.optimizers(), snapshot.optimizers)
             }
-            Self::Actors(engine) => {
+            Self::Actors(_) | Self::Virtual(_) => {
                 let pairs = snapshot.weights.into_iter().zip(snapshot.optimizers);
                 let extracts =
                     pairs.map(|(weights, states): (Parameters<T>, _)| Extract::Weights(weights, Some(states)));
@@ -281,7 +290,12 @@ impl<T: Real> Machine<T> {
                     .chain(snapshot.precisions.into_iter().map(Extract::Precision))
                     .collect();
                 let parts: [Vec<Extract<T>>; 3] = [extracts.collect(), feedback, precisions];
-                match parts.into_iter().try_for_each(|part| engine.install(part)) {
+                let installed = parts.into_iter().try_for_each(|part| match self {
+                    Self::Actors(engine) => engine.install(part),
+                    Self::Virtual(network) => network.install(part),
+                    Self::Reference(_) | Self::Backprop(_) => Ok(()),
+                });
+                match installed {
                     Ok(()) => true,
                     Err(EngineError::Layer(_)) => false,
                     Err(other) => return Err(other.into()),

@@ -179,6 +179,18 @@ impl<T: Real> Layer<T> {
         self.step
     }
 
+    /// True if the Hebbian product of this phase was read at the first arrival of an error.
+    pub fn has_arrived(&self) -> bool {
+        self.arrived
+    }
+
+    /// How many predictions may be unanswered before the layer waits with new ones. It has to exceed the steps of a round trip.
+    pub fn set_unanswered_most(&mut self, most: usize) {
+        if let Some(outgoing) = &mut self.outgoing {
+            outgoing.unanswered_most = most;
+        }
+    }
+
     /// Takes in a directive. `Extract` answers with what was asked for; the others with `None`. The schedule's own directives
     /// (`Continue`, `Recount`, `Halt`) say nothing to the mathematics and are left to the driver.
     pub fn hear_directive(&mut self, directive: Directive<T>) -> Result<Option<Extract<T>>, LayerError> {
@@ -240,7 +252,9 @@ impl<T: Real> Layer<T> {
         }
     }
 
-    fn state(&self) -> Option<&Field<T>> {
+    /// `x_l`, or the data at the input; `None` where the output has no state of its own. For observers: no decision of a schedule
+    /// depends on it.
+    pub fn state(&self) -> Option<&Field<T>> {
         match &self.body {
             Body::Input(data) => Some(data),
             Body::Hidden(state) => Some(state),

@@ -25,7 +25,7 @@ use crate::math::{Field, Real, transpose_into, values, values_mut};
 use crate::network::Parameters;
 use crate::signal::{Content, Signal, Stamp};
 
-/// Predictions that may be unanswered at a time before the layer waits with new ones.
+/// Predictions that may be unanswered at a time before the layer waits with new ones, unless a schedule says otherwise.
 const UNANSWERED_MOST: usize = 64;
 
 /// How the layer above responds to a current: known from the network's description, not from any message.
@@ -81,6 +81,7 @@ pub(super) struct Outgoing<T> {
     pub(super) said: u64,
     prediction: Option<Arc<Field<T>>>,
     unanswered: VecDeque<(u64, Arc<Field<T>>)>,
+    pub(super) unanswered_most: usize,
     echoes: bool,
     pub(super) heard: Option<Signal<T>>,
     adjoint: Field<T>,
@@ -110,6 +111,7 @@ impl<T: Real> Outgoing<T> {
             said: 0,
             prediction: None,
             unanswered: VecDeque::new(),
+            unanswered_most: UNANSWERED_MOST,
             echoes: false,
             heard: None,
             adjoint: Array2::zeros((0, 0)),
@@ -147,7 +149,7 @@ impl<T: Real> Outgoing<T> {
 
     /// True if there is a prediction that has not been spoken and room to speak it.
     pub(super) fn has_news(&self) -> bool {
-        (self.moved || self.said != self.version) && self.unanswered.len() < UNANSWERED_MOST
+        (self.moved || self.said != self.version) && self.unanswered.len() < self.unanswered_most
     }
 
     /// True if the present state's prediction has been spoken.

@@ -8,6 +8,7 @@
 
 mod elementwise;
 pub mod kernel;
+pub mod law;
 pub mod optimizer;
 pub mod random;
 mod real;

@@ -16,6 +16,10 @@ pub enum Purpose {
     Order = 2,
     /// Random networks and batches of tests, benches and examples.
     Trial = 3,
+    /// What befalls one signal on a link: loss, copies, delays.
+    Passage = 4,
+    /// One period or offset of a layer's clock.
+    Clock = 5,
     /// Feedback weights that are not the weights; the index is the layer they lead from.
     Feedback = 7,
 }
@@ -27,10 +31,16 @@ pub struct Stream(ChaCha8Rng);
 impl Stream {
     /// The stream of `(seed, purpose, index)`.
     pub fn new(seed: u64, purpose: Purpose, index: u64) -> Self {
+        Self::at(seed, purpose, [index, 0, 0])
+    }
+
+    /// The stream of `(seed, purpose, index)` with an index of three parts, of which the last is less than 2³².
+    pub fn at(seed: u64, purpose: Purpose, [index, second, third]: [u64; 3]) -> Self {
         let mut key = [0_u8; 32];
-        key[..8].copy_from_slice(&seed.to_le_bytes());
-        key[8..16].copy_from_slice(&(purpose as u64).to_le_bytes());
-        key[16..24].copy_from_slice(&index.to_le_bytes());
+        // Purposes are few, so the last part fits into the upper half of their place.
+        for (slot, part) in key.chunks_exact_mut(8).zip([seed, purpose as u64 | third << 32, index, second]) {
+            slot.copy_from_slice(&part.to_le_bytes());
+        }
         Self(ChaCha8Rng::from_seed(key))
     }
 

@@ -35,6 +35,10 @@ pub enum StopReason {
     Diverged,
     /// A single wave has passed through every layer (the forward free phase).
     Wave,
+    /// Nothing moves any more, but a signal was lost and nobody will send it again: nothing can be said of the whole.
+    SignalsLost,
+    /// More events than were allowed: the phase was broken off.
+    EventBudget,
 }
 
 impl fmt::Display for StopReason {
@@ -45,6 +49,8 @@ impl fmt::Display for StopReason {
             Self::StepBudget => "step-budget",
             Self::Diverged => "diverged",
             Self::Wave => "wave",
+            Self::SignalsLost => "signals-lost",
+            Self::EventBudget => "event-budget",
         })
     }
 }

@@ -17,3 +17,4 @@ mod precision;
 mod settling;
 mod stalls;
 mod tidy;
+mod virtual_time;

@@ -1,0 +1,416 @@
+//! A node: a layer with its clock and its ends of the links. It answers events and puts new ones into the queue.
+//!
+//! ```text
+//! tick        hears what has arrived, takes a step, says its prediction; the first tick of a phase takes no step
+//! answer      at the same time, after predictions that arrive now were taken in: says its error
+//! arrival     waits in the inlet until the next tick, and wakes a layer that sleeps
+//! ```
+//!
+//! A layer that has nothing to do sleeps: it has no events until something arrives, and then keeps to its clock.
+
+use super::clocks::Clock;
+use super::kernel::{Key, Queue, Time};
+use super::links::{Arrivals, Inlet, Outlet, Passage};
+use super::record::{EventLog, Observer, Passed, Stepped, fold};
+use crate::layer::{Layer, LayerError};
+use crate::math::Real;
+use crate::settling::{Settler, Standing, Turn};
+use crate::signal::{Directive, Phase, Reading, Report, Repose, Signal, Versions};
+
+/// The order of events at one time: the exchange of lock-step. Steps, then predictions, then errors that answer them.
+pub(super) mod rank {
+    pub(in super::super) const TICK: u8 = 0;
+    pub(in super::super) const PREDICTION: u8 = 1;
+    pub(in super::super) const ANSWER: u8 = 2;
+    pub(in super::super) const ERROR: u8 = 3;
+    pub(in super::super) const ACKNOWLEDGED: u8 = 4;
+    pub(in super::super) const RESEND: u8 = 5;
+}
+
+/// What an event carries.
+#[derive(Debug)]
+pub(super) enum Carried<T> {
+    /// Nothing: a clock.
+    Nothing,
+    /// A signal.
+    Signal(Passage<T>),
+    /// The version that arrived.
+    Version(u64),
+}
+
+/// What a layer does at its ticks.
+#[derive(Debug)]
+pub(super) enum Pace {
+    /// The forward wave: the state is set when the prediction has come.
+    Wave { done: bool },
+    /// A step at every tick until so many are taken.
+    Clocked { until: u64 },
+    /// Steps until the layer may rest.
+    Resting(Settler),
+}
+
+/// The two ends at one neighbour.
+#[derive(Debug)]
+pub(super) struct Side<T> {
+    pub(super) inlet: Inlet<T>,
+    pub(super) outlet: Outlet<T>,
+}
+
+/// Everything around the nodes.
+pub(super) struct Stage<T> {
+    pub(super) queue: Queue<Carried<T>>,
+    pub(super) now: Time,
+    pub(super) phase: u64,
+    /// Layers that have read their product at the first arrival in this phase.
+    pub(super) arrived: usize,
+    pub(super) log: Option<EventLog>,
+    pub(super) observer: Option<Box<dyn Observer<T>>>,
+}
+
+impl<T: Real> Stage<T> {
+    fn schedule(&mut self, time: Time, rank: u8, (node, link): (u32, u32), number: u64, carried: Carried<T>) {
+        self.queue.push(Key { time, rank, node, link, number }, carried);
+    }
+
+    pub(super) fn send(&mut self, outlet: &mut Outlet<T>, from: u32) {
+        let Arrivals(arrivals) = outlet.transmit(self.now);
+        let Some(newest) = &outlet.newest else { return };
+        let version = newest.signal.stamp.version;
+        if let Some(observer) = &mut self.observer {
+            let (from, to) = (from as usize, outlet.to as usize);
+            observer.sent(Passed { time: self.now, phase: self.phase, from, to, version });
+        }
+        let rank = if outlet.to > from { rank::PREDICTION } else { rank::ERROR };
+        for (time, number) in arrivals.into_iter().flatten() {
+            self.schedule(time, rank, (outlet.to, outlet.link), number, Carried::Signal(newest.clone()));
+        }
+        if outlet.laws.resend > 0.0 && !outlet.timer {
+            outlet.timer = true;
+            let due = self.now + Time::of(outlet.laws.resend).max(Time::TICK);
+            self.schedule(due, rank::RESEND, (from, outlet.link), version, Carried::Nothing);
+        }
+    }
+}
+
+/// A layer in virtual time.
+#[derive(Debug)]
+pub(super) struct Node<T> {
+    pub(super) layer: Layer<T>,
+    pub(super) clock: Clock,
+    pub(super) below: Option<Side<T>>,
+    pub(super) above: Option<Side<T>>,
+    pace: Pace,
+    ticks: u64,
+    /// A tick is in the queue.
+    scheduled: bool,
+    /// When it last answered, or is about to.
+    answers_at: Option<Time>,
+    /// The next tick is the first of the phase.
+    first: bool,
+    /// One prediction is heard at a tick, even if more wait.
+    has_heard_prediction: bool,
+    /// The last turn brought it to rest.
+    resting: bool,
+    /// The most time for which something waits for its first error.
+    reads_first_arrival: bool,
+    /// A prediction of this batch has been heard.
+    has_current: bool,
+}
+
+impl<T: Real> Node<T> {
+    pub(super) fn new(layer: Layer<T>, clock: Clock, below: Option<Side<T>>, above: Option<Side<T>>) -> Self {
+        Self {
+            layer,
+            clock,
+            below,
+            above,
+            pace: Pace::Clocked { until: 0 },
+            ticks: 0,
+            scheduled: false,
+            answers_at: None,
+            first: true,
+            has_heard_prediction: false,
+            resting: false,
+            reads_first_arrival: false,
+            has_current: false,
+        }
+    }
+
+    fn id(&self) -> u32 {
+        self.layer.index() as u32
+    }
+
+    pub(super) fn sides(&mut self) -> impl Iterator<Item = &mut Side<T>> {
+        self.below.iter_mut().chain(self.above.iter_mut())
+    }
+
+    /// A new batch.
+    pub(super) fn turn_to(&mut self, batch: u64, directive: Directive<T>) -> Result<(), LayerError> {
+        self.layer.hear_directive(directive)?;
+        self.clock.turn_to(batch);
+        self.has_current = false;
+        for side in self.sides() {
+            side.inlet.clear();
+            side.outlet.turn_to(batch);
+        }
+        Ok(())
+    }
+
+    /// A phase begins.
+    pub(super) fn begin(&mut self, phase: Phase, pace: Pace, stage: &mut Stage<T>) -> Result<(), LayerError> {
+        self.layer.hear_directive(Directive::Begin(phase))?;
+        self.pace = pace;
+        self.reads_first_arrival = matches!(phase.reading, Reading::FirstArrival(_)) && self.above.is_some();
+        (self.first, self.resting, self.scheduled, self.ticks) = (true, false, true, 0);
+        self.answers_at = None;
+        let tick = self.clock.start(stage.now);
+        stage.schedule(tick, rank::TICK, (self.id(), 0), 0, Carried::Nothing);
+        Ok(())
+    }
+
+    /// Lock-step's `Continue`: go on to this step.
+    pub(super) fn go_on(&mut self, until: u64, stage: &mut Stage<T>) {
+        self.pace = Pace::Clocked { until };
+        self.wake(stage);
+    }
+
+    /// Takes no more steps in this phase.
+    pub(super) fn halt(&mut self) {
+        if let Pace::Resting(settler) = &mut self.pace {
+            settler.halt();
+        }
+    }
+
+    fn wake(&mut self, stage: &mut Stage<T>) {
+        if !std::mem::replace(&mut self.scheduled, true) {
+            self.ticks += 1;
+            let tick = self.clock.after(stage.now);
+            stage.schedule(tick, rank::TICK, (self.id(), 0), self.ticks, Carried::Nothing);
+        }
+    }
+
+    /// An event of this node.
+    pub(super) fn on(&mut self, key: &Key, carried: Carried<T>, stage: &mut Stage<T>) {
+        let (mut count, mut folded) = (self.layer.step(), 0);
+        if let (Carried::Signal(passage), Some(_)) = (&carried, &stage.log) {
+            (count, folded) = (passage.signal.stamp.version, fold(&passage.signal.numbers));
+        }
+        match (key.rank, carried) {
+            (rank::TICK, _) => {
+                self.tick(stage);
+                if let (Some(_), Some(state)) = (&stage.log, self.layer.state()) {
+                    folded = fold(state);
+                }
+            }
+            (rank::ANSWER, _) => self.answer(stage),
+            (rank::PREDICTION | rank::ERROR, Carried::Signal(passage)) => self.arrival(key, passage, stage),
+            (rank::ACKNOWLEDGED, Carried::Version(version)) => {
+                count = version;
+                if let Some(side) = self.sides().find(|side| side.outlet.link == key.link) {
+                    side.outlet.acknowledged = side.outlet.acknowledged.max(version);
+                }
+            }
+            _ => self.resend(key.link, stage),
+        }
+        if let Some(log) = &mut stage.log {
+            log.add(key, count, folded);
+        }
+    }
+
+    fn tick(&mut self, stage: &mut Stage<T>) {
+        self.scheduled = false;
+        self.has_heard_prediction = false;
+        self.hear_prediction(stage.now);
+        self.hear_error(stage);
+        let first = std::mem::replace(&mut self.first, false);
+        let (step, residual) = (self.layer.step(), self.layer.residual());
+        // Where errors are echoed, a layer that has too much unanswered waits with new steps.
+        let room = self.layer.has_spoken() || self.layer.has_new_prediction() || self.layer.has_new_error();
+        let mut moves = false;
+        match &mut self.pace {
+            Pace::Wave { done } => {
+                if !*done && (self.has_current || self.below.is_none()) {
+                    self.layer.forward();
+                    (*done, moves) = (true, self.below.is_some());
+                }
+            }
+            Pace::Clocked { until } => moves = !first && step < *until && room,
+            Pace::Resting(settler) => {
+                if self.layer.is_bad() {
+                    settler.halt();
+                }
+                let standing = Standing { spoken: room, can_move: self.layer.can_move() };
+                let turn = settler.turn(residual, step, standing);
+                self.resting = matches!(turn, Turn::Rest { .. }) && room;
+                moves = turn == Turn::Move && !first;
+            }
+        }
+        let wave = matches!(self.pace, Pace::Wave { .. });
+        if moves && !wave {
+            self.layer.relax();
+        }
+        if let (Some(observer), true) = (&mut stage.observer, moves) {
+            let (time, phase, layer, state) = (stage.now, stage.phase, self.layer.index(), self.layer.state());
+            observer.stepped(&Stepped { time, phase, layer, step: self.layer.step(), residual, state });
+        }
+        if !wave || self.is_done() {
+            self.say_prediction(stage);
+        }
+        self.answer_now(stage);
+    }
+
+    fn answer_now(&mut self, stage: &mut Stage<T>) {
+        if self.answers_at.replace(stage.now) != Some(stage.now) {
+            stage.schedule(stage.now, rank::ANSWER, (self.id(), 0), self.ticks, Carried::Nothing);
+        }
+    }
+
+    fn answer(&mut self, stage: &mut Stage<T>) {
+        let news = !self.has_heard_prediction && self.hear_prediction(stage.now);
+        let wave = matches!(self.pace, Pace::Wave { .. });
+        if !wave {
+            self.say_error(stage);
+        }
+        let prediction_waits = self.below.as_ref().is_some_and(|side| !side.inlet.is_empty());
+        let error_waits = self.above.as_ref().is_some_and(|side| !side.inlet.is_empty());
+        let goes_on = match self.pace {
+            Pace::Wave { done } => !done && self.has_current,
+            Pace::Clocked { until } => self.layer.step() < until || prediction_waits,
+            Pace::Resting(_) => !self.resting || news || prediction_waits || error_waits,
+        };
+        if goes_on {
+            self.wake(stage);
+        }
+    }
+
+    fn arrival(&mut self, key: &Key, passage: Passage<T>, stage: &mut Stage<T>) {
+        let from_below = key.rank == rank::PREDICTION;
+        let version = passage.signal.stamp.version;
+        let Some(side) = (if from_below { &mut self.below } else { &mut self.above }) else { return };
+        let news = side.inlet.arrive(passage);
+        if side.inlet.acknowledges
+            && let Some((time, number)) = side.outlet.acknowledge(stage.now)
+        {
+            // The neighbour's outlet is found by the link that the signal came by.
+            let to = (side.outlet.to, key.link);
+            stage.schedule(time, rank::ACKNOWLEDGED, to, number, Carried::Version(version));
+        }
+        if !news {
+            return;
+        }
+        if let Some(observer) = &mut stage.observer {
+            let (from, to) = (side.outlet.to as usize, self.layer.index());
+            observer.arrived(Passed { time: stage.now, phase: stage.phase, from, to, version });
+        }
+        if !from_below && self.reads_first_arrival && !self.layer.has_arrived() {
+            // The product is read when the error arrives, not at the next tick.
+            self.hear_error(stage);
+        }
+        // A layer whose steps are done has nothing to do about an error, and hears it at the end.
+        let finished = matches!(self.pace, Pace::Clocked { until } if self.layer.step() >= until && !self.first);
+        if from_below && !self.scheduled && self.answers_at != Some(stage.now) && self.clock.ticks_at(stage.now) {
+            // It slept through the step of its tick that is now, but not through the answer.
+            self.has_heard_prediction = false;
+            self.answer_now(stage);
+        } else if from_below || !finished {
+            self.wake(stage);
+        }
+    }
+
+    fn resend(&mut self, link: u32, stage: &mut Stage<T>) {
+        let id = self.id();
+        let Some(side) = self.sides().find(|side| side.outlet.link == link) else { return };
+        side.outlet.timer = false;
+        if side.outlet.acknowledged < side.outlet.version() {
+            side.outlet.tally.resent += 1;
+            stage.send(&mut side.outlet, id);
+        }
+    }
+
+    fn hear_prediction(&mut self, now: Time) -> bool {
+        let Some(signal) = self.below.as_mut().and_then(|side| side.inlet.take(now)) else { return false };
+        self.layer.hear_prediction(signal);
+        (self.has_heard_prediction, self.has_current) = (true, true);
+        self.stir();
+        true
+    }
+
+    fn hear_error(&mut self, stage: &mut Stage<T>) -> bool {
+        let Some(signal) = self.above.as_mut().and_then(|side| side.inlet.take(stage.now)) else { return false };
+        let before = self.layer.has_arrived();
+        self.layer.hear_error(signal);
+        stage.arrived += usize::from(!before && self.layer.has_arrived());
+        self.stir();
+        true
+    }
+
+    fn stir(&mut self) {
+        if let Pace::Resting(settler) = &mut self.pace {
+            settler.stir();
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        match self.pace {
+            Pace::Wave { done } => done,
+            Pace::Clocked { until } => self.layer.step() >= until,
+            Pace::Resting(_) => self.resting,
+        }
+    }
+
+    fn say_prediction(&mut self, stage: &mut Stage<T>) {
+        let (id, last) = (self.id(), self.is_done());
+        let said = if self.layer.has_new_prediction() { self.layer.speak_prediction() } else { None };
+        if let Some(side) = &mut self.above {
+            say(&mut side.outlet, said, (last, id), stage);
+        }
+    }
+
+    fn say_error(&mut self, stage: &mut Stage<T>) {
+        let (id, last) = (self.id(), self.is_done());
+        let said = if self.layer.has_new_error() { self.layer.speak_error() } else { None };
+        if let Some(side) = &mut self.below {
+            say(&mut side.outlet, said, (last, id), stage);
+        }
+    }
+
+    /// True if the forward wave has passed.
+    pub(super) fn has_waved(&self) -> bool {
+        matches!(self.pace, Pace::Wave { done: true })
+    }
+
+    /// The report of the present moment; with `drain`, everything that has arrived is heard first.
+    pub(super) fn report(&mut self, drain: bool, stage: &mut Stage<T>) -> Report {
+        while drain && (self.hear_prediction(stage.now) || self.hear_error(stage)) {}
+        let residual = self.layer.residual();
+        let step = self.layer.step();
+        let standing = Standing { spoken: true, can_move: self.layer.can_move() };
+        let repose = match &mut self.pace {
+            Pace::Wave { .. } => Repose::Settled,
+            Pace::Clocked { .. } => Repose::Exhausted,
+            Pace::Resting(settler) if drain => {
+                settler.turn(residual, step, standing);
+                settler.repose()
+            }
+            Pace::Resting(settler) => {
+                if self.resting {
+                    settler.repose()
+                } else {
+                    Repose::Moving
+                }
+            }
+        };
+        let said = |side: &Option<Side<T>>| side.as_ref().map_or(0, |side| side.outlet.version());
+        let heard = |side: &Option<Side<T>>| side.as_ref().map_or(0, |side| side.inlet.heard);
+        let spoken = Versions { above: said(&self.above), below: said(&self.below) };
+        let heard = Versions { above: heard(&self.above), below: heard(&self.below) };
+        Report { repose, spoken, heard, ..self.layer.report() }
+    }
+}
+
+fn say<T: Real>(outlet: &mut Outlet<T>, said: Option<Signal<T>>, (last, from): (bool, u32), stage: &mut Stage<T>) {
+    if let Some(signal) = outlet.offer(said, last) {
+        outlet.newest = Some(Passage { said: stage.now, signal });
+        stage.send(outlet, from);
+    }
+}

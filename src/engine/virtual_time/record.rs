@@ -1,0 +1,128 @@
+//! What can be seen of a run in virtual time: a log of events with a digest, and observers.
+//!
+//! A record of the log is 48 bytes, little-endian: time, rank and destination (as `rank << 32 | node`), link, number on the link,
+//! the layer's step or the signal's version, and a fold of the numbers that the event carried or changed (FNV-1a over their bits as
+//! f64). Two runs with the same digest did the same things at the same times with the same numbers.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use sha2::{Digest, Sha256};
+
+use super::kernel::{Key, Time};
+use crate::math::{Field, Real, values};
+
+/// A log of events.
+pub struct EventLog {
+    hash: Sha256,
+    events: u64,
+    sink: Option<Box<dyn Write + Send>>,
+    failed: Option<io::Error>,
+}
+
+impl EventLog {
+    /// Keeps a digest only.
+    pub fn digest_only() -> Self {
+        Self { hash: Sha256::new(), events: 0, sink: None, failed: None }
+    }
+
+    /// Writes every record to `sink`, too.
+    pub fn to(sink: Box<dyn Write + Send>) -> Self {
+        Self { sink: Some(sink), ..Self::digest_only() }
+    }
+
+    pub(super) fn add(&mut self, key: &Key, count: u64, fold: u64) {
+        let mut record = [0_u8; 48];
+        let place = u64::from(key.rank) << 32 | u64::from(key.node);
+        let fields = [key.time.0, place, u64::from(key.link), key.number, count, fold];
+        for (slot, field) in record.chunks_exact_mut(8).zip(fields) {
+            slot.copy_from_slice(&field.to_le_bytes());
+        }
+        self.hash.update(record);
+        self.events += 1;
+        if let (Some(sink), None) = (&mut self.sink, &self.failed) {
+            self.failed = sink.write_all(&record).err();
+        }
+    }
+
+    /// Events logged.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// SHA-256 of all records so far.
+    pub fn digest(&self) -> String {
+        self.hash.clone().finalize().iter().fold(String::new(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+
+    /// Brings everything to its sink.
+    ///
+    /// # Errors
+    /// The first error of writing.
+    pub fn finish(&mut self) -> io::Result<()> {
+        match (self.failed.take(), &mut self.sink) {
+            (Some(error), _) => Err(error),
+            (None, Some(sink)) => sink.flush(),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// FNV-1a over the bits of the numbers as f64.
+pub(super) fn fold<T: Real>(numbers: &Field<T>) -> u64 {
+    values(numbers).iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, number| {
+        (hash ^ number.wide().to_bits()).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// A layer took a step.
+#[derive(Debug)]
+pub struct Stepped<'a, T> {
+    /// When.
+    pub time: Time,
+    /// In which phase, counted from 1.
+    pub phase: u64,
+    /// Which layer.
+    pub layer: usize,
+    /// Steps it has taken in this phase, this one included.
+    pub step: u64,
+    /// `max |∂E/∂x_l|` before the step, given everything it had heard.
+    pub residual: f64,
+    /// `x_l` after it; `None` at an output without a state.
+    pub state: Option<&'a Field<T>>,
+}
+
+/// A signal was put on its way, or arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// When.
+    pub time: Time,
+    /// In which phase.
+    pub phase: u64,
+    /// The layer that said it.
+    pub from: usize,
+    /// The layer it is for.
+    pub to: usize,
+    /// Its version.
+    pub version: u64,
+}
+
+/// Somebody who watches layers and links. Nothing depends on what it does. Every method may do nothing.
+pub trait Observer<T> {
+    /// A layer took a step.
+    fn stepped(&mut self, _stepped: &Stepped<'_, T>) {}
+    /// A signal was sent; it may be lost.
+    fn sent(&mut self, _passed: Passed) {}
+    /// A signal arrived and was news.
+    fn arrived(&mut self, _passed: Passed) {}
+}
+
+/// Largest difference of any number of a state from a remembered one: how far a layer has been displaced.
+pub fn displacement<T: Real>(state: &Field<T>, remembered: &Field<T>) -> f64 {
+    let apart = values(state).iter().zip(values(remembered)).map(|(&a, &b)| (a.wide() - b.wide()).abs());
+    apart.fold(0.0, f64::max)
+}
