@@ -163,6 +163,12 @@ fn not_converged(comparison: &Comparison, tolerance: f64) -> Result<(), Failure>
                 "{schedule} did not converge in {steps} steps: residual {residual:.3e}, tolerance {tolerance:.3e}; \
                  raise inference.max_infer_iters"
             ),
+            StopReason::SignalsLost => format!(
+                "{schedule}: a signal was lost for good, so nothing can be said of the equilibrium; set links.resend"
+            ),
+            StopReason::EventBudget => {
+                format!("{schedule}: a phase was broken off at its most events; raise schedule.events_max")
+            }
             _ => continue,
         };
         return Err(Failure::input(message).with_code(3));

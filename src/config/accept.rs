@@ -6,11 +6,12 @@
 use serde_json::Value as Json;
 
 use super::diagnostic::{Diagnostic, quoted};
-use super::document::{Content, Value};
+use super::document::{Content, Field, Value};
 use super::keys::Key;
-use super::kind::{Interval, Kind, WIDEST, comma_list};
+use super::kind::{Interval, Kind, LAWS, WIDEST, comma_list};
 use super::source::Source;
 use super::suggest::nearest;
+use super::{Drawn, Law, Time};
 
 /// The value as JSON if the key can hold it.
 pub(super) fn accept(key: &Key, value: &Value, source: &Source) -> Result<Json, Diagnostic> {
@@ -36,8 +37,63 @@ pub(super) fn accept(key: &Key, value: &Value, source: &Source) -> Result<Json, 
         (Kind::Groups, Content::Integer(number)) => {
             within(*number, 1, WIDEST).ok_or_else(|| refused(key, value, source))
         }
+        (Kind::Law { zero }, Content::Table(fields)) => law(key, zero, fields, (value, source)),
+        (Kind::Law { zero }, _) => {
+            let interval = if zero { Interval::ZeroOrMore } else { Interval::Positive };
+            let accepted = number(interval, value).filter(|number| number.as_f64().is_some_and(is_representable));
+            accepted.ok_or_else(|| refused(key, value, source).help(TICK_HELP))
+        }
         _ => Err(refused(key, value, source)),
     }
+}
+
+/// What is said where a time cannot be counted in ticks.
+const TICK_HELP: &str = "times are counted in ticks of 2^-20 of a unit and go up to 2^20 units";
+
+/// Zero, or at least one tick of virtual time and no longer than the longest span.
+fn is_representable(time: f64) -> bool {
+    time == 0.0 || (Time::TICK.units()..=Time::LONGEST).contains(&time)
+}
+
+/// A law of random times, as a table.
+fn law(key: &Key, zero: bool, fields: &[Field], place: (&Value, &Source)) -> Result<Json, Diagnostic> {
+    let (value, source) = place;
+    let wrong = |what: String, at: &Value| {
+        let problem = Diagnostic::error(format!("`{}` is not a law of times: {what}", key.path));
+        Err(problem.at(source.place(at.span.clone())).help(format!("it must be {}", key.kind.demand())))
+    };
+    let mut table = serde_json::Map::new();
+    for field in fields {
+        let json = match &field.value.data {
+            Content::Text(text) => Json::from(text.as_str()),
+            Content::Integer(number) => Json::from(*number as f64),
+            Content::Float(number) if number.is_finite() => Json::from(*number),
+            _ => return wrong(format!("{} is no finite number", quoted(&field.name)), &field.value),
+        };
+        table.insert(field.name.clone(), json);
+    }
+    let Some(Json::String(name)) = table.get("law") else {
+        return wrong(format!("it needs law = one of {}", comma_list(LAWS)), value);
+    };
+    if !LAWS.contains(&name.as_str()) {
+        return wrong(format!("{} is none of {}", quoted(name), comma_list(LAWS)), value);
+    }
+    let table = Json::Object(table);
+    let drawn: Drawn = match serde_json::from_value(table.clone()) {
+        Ok(drawn) => drawn,
+        Err(error) => return wrong(error.to_string(), value),
+    };
+    let law = Law::Drawn(drawn);
+    if let Some(problem) = law.problem() {
+        return wrong(problem, value);
+    }
+    if !zero && law.mean() == 0.0 {
+        return wrong("no time passes by it".to_owned(), value);
+    }
+    if !is_representable(law.mean()) || !is_representable(law.least()) {
+        return wrong(TICK_HELP.to_owned(), value);
+    }
+    Ok(table)
 }
 
 fn choice(key: &Key, words: &[&str], text: &str, place: (&Value, &Source)) -> Result<Json, Diagnostic> {
@@ -132,7 +188,8 @@ fn refused(key: &Key, value: &Value, source: &Source) -> Diagnostic {
 
 /// A way out for the usual mistakes.
 fn hint(kind: Kind, data: &Content) -> Option<String> {
-    let is_numeric = matches!(kind, Kind::Integer { .. } | Kind::Number(_) | Kind::Precision | Kind::Groups);
+    let is_numeric =
+        matches!(kind, Kind::Integer { .. } | Kind::Number(_) | Kind::Precision | Kind::Groups | Kind::Law { .. });
     match data {
         Content::Text(text) if is_numeric && text.parse::<f64>().is_ok() => {
             Some(format!("write it without quotes: {}", text.trim()))

@@ -9,10 +9,10 @@ use std::ops::Range;
 use serde_json::Value as Json;
 
 use super::accept::accept;
-use super::diagnostic::{Diagnostic, Place};
+use super::diagnostic::{Diagnostic, Place, quoted};
 use super::document::{Content, Field, Value, read_assignment, read_document};
-use super::keys::{KEYS, Key, find, is_section};
-use super::kind::Kind;
+use super::keys::{KEYS, Key, find, is_section, parts_of};
+use super::kind::{Kind, comma_list};
 use super::source::Source;
 use super::suggest::{not_a_table, unknown_key, unknown_table};
 use super::values::{Config, DataName};
@@ -29,10 +29,20 @@ pub(super) struct Setting<'s> {
     value: Json,
 }
 
+/// A key that was set for one layer or link.
+#[derive(Clone, Debug)]
+struct Part<'s> {
+    /// Table, name of the part, key.
+    names: [String; 3],
+    setting: Setting<'s>,
+}
+
 /// Everything that was set, and everything that was wrong.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gathered<'s> {
     settings: BTreeMap<&'static str, Setting<'s>>,
+    /// The overrides for single layers and links: whole name, such as `links.2->1.delay`.
+    parts: BTreeMap<String, Part<'s>>,
     refused: BTreeSet<&'static str>,
     pub(super) problems: Vec<Diagnostic>,
 }
@@ -67,6 +77,12 @@ impl<'s> Gathered<'s> {
                 *branch = setting.value.clone();
             }
         }
+        for Part { names: [section, part, leaf], setting } in self.parts.values() {
+            if let Some(Json::Object(fields)) = tree.get_mut(section) {
+                let part = fields.entry(part.as_str()).or_insert_with(|| Json::Object(serde_json::Map::new()));
+                part[leaf] = setting.value.clone();
+            }
+        }
         let mut config: Config = serde_json::from_value(tree)
             .map_err(|error| Diagnostic::error(format!("the table of keys does not fit `Config`: {error}")))?;
         self.resolve_data(&mut config.data);
@@ -85,7 +101,7 @@ impl<'s> Gathered<'s> {
 
     /// Where the value of a key stands; keys that were not set stand in the defaults.
     pub(super) fn place(&self, path: &str) -> Place {
-        match self.settings.get(path) {
+        match self.settings.get(path).or_else(|| self.parts.get(path).map(|part| &part.setting)) {
             Some(setting) => setting.source.place(setting.span.clone()),
             None => place_in_defaults(path),
         }
@@ -139,11 +155,39 @@ impl<'s> Gathered<'s> {
 
     fn leaf(&mut self, source: &'s Source, section: &str, field: &Field) {
         let path = if section.is_empty() { field.name.clone() } else { format!("{section}.{}", field.name) };
-        match find(&path) {
-            Some(key) => self.set(source, key, &field.value),
-            None => {
-                let problem = unknown_key(section, &field.name, source.lines());
-                self.problem(problem.at(source.place(field.name_span.clone())));
+        match (find(&path), &field.value.data) {
+            (Some(key), _) => return self.set(source, key, &field.value),
+            (None, Content::Table(fields)) if parts_of(section).is_some() => {
+                return fields.iter().for_each(|inner| self.part(source, (section, &field.name), inner));
+            }
+            _ => {}
+        }
+        let problem = unknown_key(section, &field.name, source.lines());
+        self.problem(problem.at(source.place(field.name_span.clone())));
+    }
+
+    /// A key of a table inside a table: the same key for one layer or link.
+    fn part(&mut self, source: &'s Source, (section, part): (&str, &str), field: &Field) {
+        let Some(parts) = parts_of(section) else { return };
+        let leaf = field.name.as_str();
+        let key = find(&format!("{section}.{leaf}")).filter(|_| parts.keys.contains(&leaf));
+        let path = format!("{section}.{part}.{leaf}");
+        let Some(key) = key else {
+            let problem = Diagnostic::error(format!("unknown key {}", quoted(&path)));
+            let problem = problem.at(source.place(field.name_span.clone()));
+            let known = format!("keys of [{section}.\"{part}\"]: {}", comma_list(parts.keys));
+            return self.problem(problem.help(known).help(format!("`{part}` stands for {}", parts.meaning)));
+        };
+        match accept(key, &field.value, source) {
+            Ok(value) => {
+                let setting = Setting { source, span: field.value.span.clone(), value };
+                let names = [section.to_owned(), part.to_owned(), leaf.to_owned()];
+                self.parts.insert(path, Part { names, setting });
+            }
+            Err(mut problem) => {
+                // The message is made for the key of the whole table; it is this part of it that is wrong.
+                problem.title = problem.title.replace(&format!("`{}`", key.path), &format!("`{path}`"));
+                self.problem(problem);
             }
         }
     }
@@ -153,7 +197,16 @@ impl<'s> Gathered<'s> {
             as_text_where_text_is_wanted(key, &mut field.value, source);
             return self.set(source, key, &field.value);
         }
-        match field.name.split_once('.') {
+        let name = field.name.clone();
+        match name.split_once('.') {
+            Some((section, rest)) if parts_of(section).is_some() && rest.contains('.') => {
+                let (part, leaf) = rest.rsplit_once('.').unwrap_or((rest, ""));
+                field.name = leaf.to_owned();
+                if let Some(key) = find(&format!("{section}.{leaf}")) {
+                    as_text_where_text_is_wanted(key, &mut field.value, source);
+                }
+                self.part(source, (section, part.trim_matches(['"', '\''])), &field);
+            }
             Some((section, leaf)) => {
                 let problem = unknown_key(section, leaf, source.lines());
                 self.problem(problem.at(source.place(field.name_span.clone())));

@@ -7,7 +7,7 @@
 use super::diagnostic::{Diagnostic, Level};
 use super::gather::Gathered;
 use super::rules::placed;
-use super::values::{Config, DataName};
+use super::values::{Config, DataName, ScheduleMode};
 use super::write::differing;
 use super::{EnergyKind, OptimizerKind, ReadOut, RuleName};
 
@@ -93,6 +93,11 @@ pub(super) const IDLE: &[Idle] = &[
     Idle { keys: &["learning.beta1", "learning.optimizer"], idle: has_no_moments, reason: MOMENTS },
     Idle { keys: &["learning.beta2", "learning.optimizer"], idle: has_no_moments, reason: MOMENTS },
     Idle { keys: &["learning.epsilon", "learning.optimizer"], idle: has_no_moments, reason: MOMENTS },
+    Idle {
+        keys: &["schedule.events_max", "schedule.mode"],
+        idle: |c| c.schedule.mode != ScheduleMode::VirtualTime,
+        reason: "only virtual time counts events",
+    },
 ];
 
 const MOMENTS: &str = "only the optimizers `adam` and `adamw` have it";

@@ -26,6 +26,19 @@ pub struct Section {
     pub name: &'static str,
     /// What its keys are about.
     pub meaning: &'static str,
+    /// The tables inside it in which some of its keys can be overridden.
+    pub parts: Option<Parts>,
+}
+
+/// Tables inside a table: the same keys for one layer or one link only.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts {
+    /// What a name of such a table stands for, with an example.
+    pub meaning: &'static str,
+    /// A regular expression of the names.
+    pub pattern: &'static str,
+    /// The keys that can be overridden.
+    pub keys: &'static [&'static str],
 }
 
 impl Key {
@@ -55,16 +68,38 @@ pub(super) fn is_section(name: &str) -> bool {
     SECTIONS.iter().any(|section| section.name == name)
 }
 
+/// The tables inside the table of this name, if it can have any.
+pub(super) fn parts_of(section: &str) -> Option<&'static Parts> {
+    SECTIONS.iter().find(|known| known.name == section)?.parts.as_ref()
+}
+
 /// The tables, in the order of `Config`.
 pub const SECTIONS: &[Section] = &[
-    Section { name: "data", meaning: "The samples." },
-    Section { name: "model", meaning: "The network and its energy." },
-    Section { name: "inference", meaning: "How the states go down the energy." },
-    Section { name: "learning", meaning: "How the weights follow." },
-    Section { name: "schedule", meaning: "In which order the layers work, and on what." },
-    Section { name: "links", meaning: "What neighbouring layers tell each other." },
-    Section { name: "record", meaning: "What is written down, and how often." },
-    Section { name: "output", meaning: "Where it is written." },
+    section("data", "The samples."),
+    section("model", "The network and its energy."),
+    section("inference", "How the states go down the energy."),
+    section("learning", "How the weights follow."),
+    section("schedule", "In which order the layers work, and on what."),
+    Section {
+        name: "clocks",
+        meaning: "When the layers act in virtual time.",
+        parts: Some(Parts {
+            meaning: "the number of a layer, as in [clocks.\"2\"]",
+            pattern: "^[0-9]+$",
+            keys: &["period", "offset"],
+        }),
+    },
+    Section {
+        name: "links",
+        meaning: "What neighbouring layers tell each other, and what befalls it on the way.",
+        parts: Some(Parts {
+            meaning: "one direction of a link, as in [links.\"2->1\"] from layer 2 down to layer 1",
+            pattern: "^[0-9]+->[0-9]+$",
+            keys: &["delay", "jitter", "loss", "duplicate", "reorder", "bandwidth", "delivery", "threshold", "resend"],
+        }),
+    },
+    section("record", "What is written down, and how often."),
+    section("output", "Where it is written."),
 ];
 
 const ACTIVATIONS: Kind =
@@ -80,6 +115,10 @@ const fn from(least: u64) -> Kind {
 
 const fn up_to(least: u64, most: u64) -> Kind {
     Kind::Integer { least, most }
+}
+
+const fn section(name: &'static str, meaning: &'static str) -> Section {
+    Section { name, meaning, parts: None }
 }
 
 const fn key(path: &'static str, kind: Kind, equation: &'static str, meaning: &'static str) -> Key {
@@ -196,20 +235,45 @@ pub const KEYS: &[Key] = &[
         "Learning rate of the precisions of hidden units, ln Π ← ln Π + η ½ (1 − Π ⟨ε²⟩) per update, within 1e-3 and 1e3. 0: they \
          stay as they are. Free-running, it wants `links.message` = `error`."),
     key("learning.epochs", from(1), "", "Passes over the training samples."),
-    key("schedule.mode", Kind::Choice(&["reference", "lock-step", "free-running"]), "",
+    key("schedule.mode", Kind::Choice(&["reference", "lock-step", "free-running", "virtual-time"]), "",
         "`reference`: one loop over whole matrices; `lock-step`: actors, with the same numbers \
-         bit for bit; `free-running`: actors that never wait. Replaced by the rule `backprop`."),
+         bit for bit; `free-running`: actors that never wait; `virtual-time`: layers driven by one queue of events, with \
+         clocks, delays and losses drawn from `seed`. Replaced by the rule `backprop`."),
     key("schedule.order", Kind::Choice(&["jacobi", "gauss-seidel"]), "",
         "Order of the layers within a step of the mode `reference`: `jacobi`, all at once from the same signals; `gauss-seidel`, one \
          after another from the top with the newest, as in the authors' program. Actors know no other than `jacobi`."),
     // Far more than there are cores already; a system refuses to start some ten thousand threads, and tokio then ends the program.
     key("schedule.threads", up_to(0, 1_024), "",
-        "Threads. 0: all cores. The mode `reference` has exactly 1."),
+        "Threads. 0: all cores. The modes `reference` and `virtual-time` have exactly 1."),
     key("schedule.stall_seconds", Kind::Number(Interval::Seconds), "",
         "Seconds without progress after which the watchdog says who waits for whom."),
+    key("schedule.events_max", up_to(1, u64::MAX >> 1), "",
+        "Most events of one phase in virtual time; a phase that needs more ends as `event-budget`."),
+    key("clocks.period", Kind::Law { zero: false }, "",
+        "Virtual time between two ticks of a layer, in units of model time τ; 1 is one inference step. Constant, or drawn for each \
+         tick: laws `constant` (value), `uniform` (low, high), `exponential` (mean), `log-normal` (mean, sd), `gamma` (mean, shape), \
+         the last three with an optional floor `min`. For one layer: `[clocks.\"2\"]`."),
+    key("clocks.offset", Kind::Law { zero: true }, "",
+        "From the beginning of a phase to a layer's first tick, in τ. For one layer: `[clocks.\"2\"]`."),
     key("links.message", Kind::Choice(&["error+echo", "error", "state"]), "",
         "What a layer sends down: its error with an echo of the state it answers, the bare error, \
-         or its state (only `free-running`)."),
+         or its state (only `free-running` and `virtual-time`)."),
+    key("links.delay", Kind::Law { zero: true }, "",
+        "How long a signal is under way, in τ. Like all keys of this table below, for one direction of one link: `[links.\"2->1\"]`."),
+    key("links.jitter", Kind::Law { zero: true }, "", "Added to the delay of each signal, in τ."),
+    key("links.loss", FRACTION, "", "Probability that a signal never arrives."),
+    key("links.duplicate", FRACTION, "", "Probability that a signal arrives twice, the second time with a delay of its own."),
+    key("links.reorder", Kind::Flag, "",
+        "Whether signals may overtake each other. One that comes after a newer one is dropped and counted as late."),
+    key("links.bandwidth", ZERO_OR_MORE, "",
+        "Numbers per τ that a link carries, one signal after the other. 0: no limit."),
+    key("links.delivery", Kind::Choice(&["newest-wins", "queue"]), "",
+        "What happens to a signal that was not heard when the next one arrives: it is replaced, or both wait and one is heard at a tick."),
+    key("links.threshold", ZERO_OR_MORE, "",
+        "A moving layer speaks only if some number differs by more than this from what it last said; a layer at rest says what it has \
+         left unsaid. 0: any difference."),
+    key("links.resend", ZERO_OR_MORE, "",
+        "Time-out in τ after which the newest signal is sent again if no acknowledgement has come back. 0: never."),
     key("record.every", from(1), "", "Training steps between two rows of `metrics.csv`."),
     key("record.layers_every", from(0), "",
         "Training steps between two groups of rows of `layers.csv`. 0: never."),

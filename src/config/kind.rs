@@ -8,6 +8,9 @@ use serde_json::{Value as Json, json};
 /// The widest layer that is accepted.
 pub(super) const WIDEST: u64 = 1_000_000;
 
+/// The laws of random times.
+pub(super) const LAWS: &[&str] = &["constant", "uniform", "exponential", "log-normal", "gamma"];
+
 /// What a key may hold.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
@@ -36,6 +39,11 @@ pub enum Kind {
     Numbers,
     /// Groups of neurons per layer: a number or the word `neuron`.
     Groups,
+    /// A time, or the law it is drawn from.
+    Law {
+        /// It may be zero.
+        zero: bool,
+    },
 }
 
 /// Where a number has to lie.
@@ -93,7 +101,7 @@ impl Kind {
         let article = match self {
             Self::Flag | Self::Text | Self::Choice(_) => "",
             Self::Integer { .. } | Self::Groups => "an ",
-            Self::Number(_) | Self::Widths | Self::Precision | Self::Texts | Self::Numbers => "a ",
+            Self::Number(_) | Self::Widths | Self::Precision | Self::Texts | Self::Numbers | Self::Law { .. } => "a ",
         };
         format!("{article}{}", self.words())
     }
@@ -114,6 +122,10 @@ impl Kind {
             Self::Texts => "list of texts".to_owned(),
             Self::Numbers => "list of numbers".to_owned(),
             Self::Groups => "integer ≥ 1 or `neuron`".to_owned(),
+            Self::Law { zero } => {
+                let number = if zero { Interval::ZeroOrMore } else { Interval::Positive };
+                format!("{}, or a law such as `{{ law = \"exponential\", mean = 1.0 }}`", number.words())
+            }
         }
     }
 
@@ -148,6 +160,18 @@ impl Kind {
             Self::Numbers => json!({"type": "array", "items": {"type": "number"}}),
             Self::Groups => {
                 json!({"anyOf": [{"type": "integer", "minimum": 1, "maximum": WIDEST}, {"const": "neuron"}]})
+            }
+            Self::Law { zero } => {
+                let number = if zero { Interval::ZeroOrMore.schema() } else { positive };
+                let parameters = ["value", "low", "high", "mean", "sd", "shape", "min"];
+                let mut properties = json!({"law": {"enum": LAWS}});
+                for parameter in parameters {
+                    properties[parameter] = Interval::ZeroOrMore.schema();
+                }
+                let law = json!({
+                    "type": "object", "required": ["law"], "additionalProperties": false, "properties": properties,
+                });
+                json!({"anyOf": [number, law]})
             }
         }
     }

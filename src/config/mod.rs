@@ -12,7 +12,9 @@
 // take them from here.
 use crate::data::dataset::Scale;
 use crate::energy::{Activation, EnergyKind, Loss};
+use crate::engine::virtual_time::kernel::Time;
 use crate::math::Dtype;
+use crate::math::law::{Drawn, Law};
 use crate::math::optimizer::OptimizerKind;
 use crate::network::{FeedbackKind, Init};
 use crate::reference::Order;
@@ -27,6 +29,8 @@ mod diagnostic;
 mod kind;
 
 mod keys;
+
+mod asynchrony;
 
 mod values;
 
@@ -47,6 +51,8 @@ mod gather;
 // What must hold between the values.
 mod rules;
 
+mod reach;
+
 mod idle;
 
 // The configurations that come with the program, and the keys for other readers.
@@ -60,13 +66,14 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use asynchrony::{ClockOverride, Clocks, DeliveryName, LinkOverride, Links};
 pub use diagnostic::{ConfigError, Diagnostic, Level, Mark, Place};
-pub use keys::{KEYS, Key, SECTIONS, Section};
+pub use keys::{KEYS, Key, Parts, SECTIONS, Section};
 pub use kind::{Interval, Kind};
 pub use presets::{Preset, presets};
 pub use schema::{key_table, schema};
 pub use values::{
-    Config, Data, DataName, Groups, GroupsWord, Inference, Learning, Links, Model, Output, Precision, Record, Schedule,
+    Config, Data, DataName, Groups, GroupsWord, Inference, Learning, Model, Output, Precision, Record, Schedule,
     ScheduleMode,
 };
 pub use write::to_toml;
@@ -180,6 +187,7 @@ fn resolve(name: String, source: &Source, overrides: &[String]) -> Result<Loaded
     let config = gathered.config()?;
     let mut diagnostics = std::mem::take(&mut gathered.problems);
     diagnostics.extend(rules::errors(&config, &gathered));
+    diagnostics.extend(reach::errors(&config, &gathered));
     if !diagnostics.is_empty() {
         return Err(ConfigError { diagnostics });
     }

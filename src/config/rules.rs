@@ -88,11 +88,16 @@ fn one_worker(config: &Config) -> Option<Diagnostic> {
 }
 
 fn groups_need_steps(config: &Config) -> Option<Diagnostic> {
-    if config.model.groups == Groups::Count(1) || config.schedule.mode != ScheduleMode::FreeRunning {
+    let mode = match config.schedule.mode {
+        ScheduleMode::FreeRunning => "free-running",
+        ScheduleMode::VirtualTime => "virtual-time",
+        ScheduleMode::Reference | ScheduleMode::LockStep => return None,
+    };
+    if config.model.groups == Groups::Count(1) {
         return None;
     }
     broken(
-        "`model.groups` must be 1 with the mode `free-running`",
+        format!("`model.groups` must be 1 with the mode `{mode}`"),
         "there the settling protocol compares versions layer by layer; use schedule.mode = \"lock-step\"",
     )
 }
@@ -190,12 +195,17 @@ fn precision_per_layer(config: &Config) -> Option<Diagnostic> {
 }
 
 fn precision_is_known_below(config: &Config) -> Option<Diagnostic> {
-    let answers = config.schedule.mode == ScheduleMode::FreeRunning && config.links.message != Message::Error;
+    let mode = match config.schedule.mode {
+        ScheduleMode::FreeRunning => "free-running",
+        ScheduleMode::VirtualTime => "virtual-time",
+        ScheduleMode::Reference | ScheduleMode::LockStep => return None,
+    };
+    let answers = config.links.message != Message::Error;
     if config.learning.precision_lr == 0.0 || !answers || config.learning.rule == RuleName::Backprop {
         return None;
     }
     broken(
-        "`learning.precision_lr` needs `links.message = \"error\"` with the mode `free-running`",
+        format!("`learning.precision_lr` needs `links.message = \"error\"` with the mode `{mode}`"),
         "an error that is worked out anew from its echo, or from a state, needs the precision of the layer above, and a learned \
          one is known only where it is learned",
     )
@@ -258,12 +268,17 @@ fn nudge_is_at_most_one(config: &Config) -> Option<Diagnostic> {
 }
 
 fn reference_is_one_loop(config: &Config) -> Option<Diagnostic> {
-    if config.schedule.mode != ScheduleMode::Reference || config.schedule.threads == 1 {
+    let mode = match config.schedule.mode {
+        ScheduleMode::Reference => "reference",
+        ScheduleMode::VirtualTime => "virtual-time",
+        ScheduleMode::LockStep | ScheduleMode::FreeRunning => return None,
+    };
+    if config.schedule.threads == 1 {
         return None;
     }
     broken(
-        "`schedule.threads` must be 1 with the mode `reference`",
-        "the reference is one loop; `lock-step` computes the same numbers on any number of threads",
+        format!("`schedule.threads` must be 1 with the mode `{mode}`"),
+        "it is one loop; `lock-step` computes the same numbers as `reference` on any number of threads",
     )
 }
 

@@ -14,12 +14,26 @@ pub fn schema() -> Json {
     let defaults = tree(&Config::default());
     let mut properties = key_schemas("", &defaults);
     for section in SECTIONS {
-        let table = json!({
+        let mut table = json!({
             "type": "object",
             "description": section.meaning,
             "additionalProperties": false,
             "properties": key_schemas(section.name, &defaults),
         });
+        if let Some(parts) = section.parts {
+            let of_part: Map<String, Json> = parts
+                .keys
+                .iter()
+                .map(|leaf| ((*leaf).to_owned(), table["properties"][leaf].clone()))
+                .map(|(leaf, mut schema)| {
+                    // Left out, it is what the table around it says.
+                    schema.as_object_mut().map(|schema| schema.remove("default"));
+                    (leaf, schema)
+                })
+                .collect();
+            let part = json!({"type": "object", "additionalProperties": false, "properties": of_part});
+            table["patternProperties"] = json!({ parts.pattern: part });
+        }
         properties.insert(section.name.to_owned(), table);
     }
     json!({

@@ -2,14 +2,16 @@
 //!
 //! A [`Config`] is what the rest of the program reads; nobody else looks at TOML. Meanings, limits and equations
 //! of the keys stand in `keys.rs`, the checks across keys in `rules.rs`, and `write.rs` turns a value back into
-//! text. A value built by hand can be checked with [`super::check`].
+//! text. A value built by hand can be checked with [`super::check`]. The tables that can be overridden for single layers and
+//! links are in `asynchrony.rs`.
 
 use serde::{Deserialize, Serialize};
 
+use super::asynchrony::{Clocks, Links};
 use crate::network::Grouping;
 
 use super::{
-    Activation, Dtype, EnergyKind, FeedbackKind, FreePhase, Init, Loss, Message, Nudging, OptimizerKind, Order,
+    Activation, Dtype, EnergyKind, FeedbackKind, FreePhase, Init, Loss, Nudging, OptimizerKind, Order,
     ReadOut, RuleName, Scale, UpdateTime,
 };
 
@@ -48,7 +50,9 @@ table! {
         learning: Learning = Learning::default(),
         /// `[schedule]`: in which order, on what.
         schedule: Schedule = Schedule::default(),
-        /// `[links]`: what neighbours tell each other.
+        /// `[clocks]`: when layers act in virtual time.
+        clocks: Clocks = Clocks::default(),
+        /// `[links]`: what neighbours tell each other, and what befalls it on the way.
         links: Links = Links::default(),
         /// `[record]`: what is written down, and how often.
         record: Record = Record::default(),
@@ -176,14 +180,8 @@ table! {
         threads: usize = 1,
         /// Seconds without progress after which the watchdog speaks.
         stall_seconds: f64 = 10.0,
-    }
-}
-
-table! {
-    /// `[links]`: what neighbours tell each other.
-    Links {
-        /// What travels down a link.
-        message: Message = Message::ErrorEcho,
+        /// Most events of one phase in virtual time.
+        events_max: usize = 1_000_000_000,
     }
 }
 
@@ -251,6 +249,8 @@ pub enum ScheduleMode {
     LockStep,
     /// Actors; everyone at its own pace with the newest signals.
     FreeRunning,
+    /// Layers driven by one queue of events, with clocks and delays drawn from the seed.
+    VirtualTime,
 }
 
 /// Which set of samples.

@@ -6,7 +6,7 @@
 use serde_json::Value as Json;
 
 use super::diagnostic::Place;
-use super::keys::{KEYS, Key, SECTIONS, keys_of};
+use super::keys::{KEYS, Key, SECTIONS, Section, find, keys_of};
 use super::values::Config;
 
 /// The configuration as TOML, with every key, in the order of the table of keys.
@@ -17,6 +17,10 @@ pub fn to_toml(config: &Config) -> String {
     for section in SECTIONS {
         text.push_str(&format!("\n[{}]\n", section.name));
         text.extend(keys_of(section.name).map(line));
+        for (part, fields) in parts_at(&tree, section) {
+            text.push_str(&format!("\n[{}.{}]\n", section.name, literal(&Json::from(part))));
+            text.extend(fields.iter().map(|(leaf, value)| format!("{leaf} = {}\n", literal(value))));
+        }
     }
     text
 }
@@ -25,6 +29,17 @@ pub fn to_toml(config: &Config) -> String {
 pub(super) fn tree(config: &Config) -> Json {
     // Writing plain structs cannot fail; an empty tree would be refused by every reader.
     serde_json::to_value(config).unwrap_or_default()
+}
+
+/// The tables inside a table that override its keys, with what they hold.
+pub(super) fn parts_at<'t>(
+    tree: &'t Json,
+    section: &Section,
+) -> impl Iterator<Item = (&'t str, &'t serde_json::Map<String, Json>)> {
+    let fields = tree.get(section.name).and_then(Json::as_object).filter(|_| section.parts.is_some());
+    let is_part = |name: &str| find(&format!("{}.{name}", section.name)).is_none();
+    let parts = fields.into_iter().flatten().filter(move |(name, _)| is_part(name));
+    parts.filter_map(|(name, value)| Some((name.as_str(), value.as_object()?)))
 }
 
 /// The value of a key in such a tree; null if there is none.
@@ -65,6 +80,11 @@ pub(super) fn literal(value: &Json) -> String {
             Some(x) if number.is_f64() => format!("{x:?}"),
             _ => number.to_string(),
         },
+        Json::Object(fields) => {
+            let fields: Vec<String> =
+                fields.iter().map(|(name, value)| format!("{name} = {}", literal(value))).collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
         Json::Null => "nan".to_owned(),
         other => other.to_string(),
     }

@@ -4,9 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::machine::{Machine, StepError};
-use crate::config::{Config, DataName, Precision, ScheduleMode};
+use crate::config::{Clocks, Config, DataName, DeliveryName, Links, Precision, ScheduleMode};
 use crate::data::dataset::{Sizes, Splits, from_folder, generated};
 use crate::data::error::DataError;
+use crate::engine::mailbox::Delivery;
+use crate::engine::virtual_time::clocks::ClockLaws;
+use crate::engine::virtual_time::links::LinkLaws;
+use crate::engine::virtual_time::{VirtualNetwork, VirtualSettings};
 use crate::engine::{Engine, EngineSettings, Schedule};
 use crate::math::Real;
 use crate::math::optimizer::OptimizerSpec;
@@ -136,6 +140,32 @@ pub fn plan(config: &Config, network: &NetworkSpec) -> Result<Option<Plan>, Asse
     }
 }
 
+/// Clocks and links in virtual time.
+pub fn virtual_time(config: &Config, network: &NetworkSpec) -> VirtualSettings {
+    let link = |from, to| {
+        let Links { delay, jitter, loss, duplicate, reorder, bandwidth, delivery, threshold, resend, .. } =
+            config.links.of(from, to);
+        let delivery = match delivery {
+            DeliveryName::NewestWins => Delivery::NewestWins,
+            DeliveryName::Queue => Delivery::InOrder,
+        };
+        LinkLaws { delay, jitter, loss, duplicate, reorder, bandwidth, delivery, threshold, resend }
+    };
+    let clock = |layer| {
+        let Clocks { period, offset, .. } = config.clocks.of(layer);
+        ClockLaws { period, offset }
+    };
+    VirtualSettings {
+        seed: config.seed,
+        message: config.links.message,
+        rate: config.inference.activity_lr,
+        optimizer: optimizer(config),
+        clocks: (0..=network.depth()).map(clock).collect(),
+        links: (0..network.depth()).map(|lower| [link(lower, lower + 1), link(lower + 1, lower)]).collect(),
+        events_most: config.schedule.events_max as u64,
+    }
+}
+
 /// The program that runs the configured rule in the configured schedule.
 pub fn machine<T: Real>(config: &Config, network: &NetworkSpec, weights: Weights<T>) -> Result<Machine<T>, StepError> {
     if config.learning.rule == RuleName::Backprop {
@@ -160,6 +190,13 @@ pub fn machine_in<T: Real>(
         }
         ScheduleMode::LockStep => Schedule::LockStep,
         ScheduleMode::FreeRunning => Schedule::FreeRunning,
+        ScheduleMode::VirtualTime => {
+            return Ok(Machine::Virtual(Box::new(VirtualNetwork::new(
+                network,
+                weights,
+                &virtual_time(config, network),
+            ))));
+        }
     };
     let settings = EngineSettings {
         schedule,

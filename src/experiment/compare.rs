@@ -16,7 +16,7 @@ use crate::signal::Reading;
 /// What one program made of the batch.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
-    /// `reference`, `lock-step` or `free-running`.
+    /// `reference`, `lock-step`, `free-running`, or `virtual-time` where it is the configured mode.
     pub schedule: &'static str,
     /// Against backpropagation, per weight matrix `W_1 … W_L` with its bias.
     pub layers: Vec<Closeness>,
@@ -84,17 +84,19 @@ pub fn compare<T: Real>(config: &Config) -> Result<Comparison, CompareError> {
     let procedure = Procedure { plan: Some(&plan), limits: assemble::limits(config) };
     let mut entries: Vec<Entry> = Vec::new();
     let mut reference = None;
-    for (schedule, mode) in [
+    let modes = [
         ("reference", ScheduleMode::Reference),
         ("lock-step", ScheduleMode::LockStep),
         ("free-running", ScheduleMode::FreeRunning),
-    ] {
+    ];
+    let asked = config.schedule.mode == ScheduleMode::VirtualTime;
+    for (schedule, mode) in modes.into_iter().chain(asked.then_some(("virtual-time", ScheduleMode::VirtualTime))) {
         // One layer after another is an order that actors do not have: there is nothing to compare it with but backpropagation.
         if mode != ScheduleMode::Reference && config.schedule.order == Order::GaussSeidel {
             continue;
         }
-        // Groups of neurons do not run free.
-        if mode == ScheduleMode::FreeRunning && config.model.groups != Groups::Count(1) {
+        // Groups of neurons do not run free, nor in virtual time yet.
+        if matches!(mode, ScheduleMode::FreeRunning | ScheduleMode::VirtualTime) && config.model.groups != Groups::Count(1) {
             continue;
         }
         let failed = |source| CompareError::Step { schedule, source };

@@ -246,12 +246,12 @@ impl<T: Real> Machine<T> {
                         snapshot.optimizers.push(states);
                     }
                 }
-                for extract in engine.extract(Wanted::Precision)? {
+                for extract in self.extract(Wanted::Precision)? {
                     if let Extract::Precision(logarithms) = extract {
                         snapshot.precisions.push(logarithms);
                     }
                 }
-                for extract in engine.extract(Wanted::Feedback)? {
+                for extract in self.extract(Wanted::Feedback)? {
                     if let Extract::Feedback(state) = extract {
                         snapshot.feedback.push(state);
                     }

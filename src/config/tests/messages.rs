@@ -78,8 +78,8 @@ fn an_unknown_word_gets_the_nearest_and_the_list() {
     assert_helps(&problem, "did you mean `relu`?");
     assert_helps(&problem, "allowed: `identity`, `relu`, `leaky-relu`");
     assert_helps(&only("", &["schedule.mode=free_running"]), "did you mean `free-running`?");
-    let problem = only("", &["schedule.mode=virtual-time"]);
-    assert_eq!(marked(&problem), "virtual-time");
+    let problem = only("", &["schedule.mode=virtual-tim"]);
+    assert_eq!(marked(&problem), "virtual-tim");
     assert_eq!(only("", &["dtype=32"]).title, "unknown value `32` for `dtype`");
 }
 

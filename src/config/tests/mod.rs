@@ -4,6 +4,7 @@
 mod garbage;
 mod messages;
 mod names;
+mod parts;
 mod reading;
 mod rules;
 mod tables;

@@ -52,7 +52,12 @@ fn an_unknown_key_of_an_override_is_shown_in_the_override() {
 #[test]
 fn a_name_like_no_other_gets_the_list_only() {
     let problem = only("[links]\nzzz = 1", &[]);
-    assert_eq!(problem.help, ["known keys of [links]: `message`"]);
+    assert_eq!(
+        problem.help,
+        [
+            "known keys of [links]: `message`, `delay`, `jitter`, `loss`, `duplicate`, `reorder`, `bandwidth`, `delivery`, `threshold`, `resend`"
+        ]
+    );
 }
 
 #[test]

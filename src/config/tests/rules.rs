@@ -161,6 +161,7 @@ const IDLE_CASES: &[(&[&str], &[&str])] = &[
     (&["learning.beta1=0.5", "learning.optimizer=sgd"], &["learning.beta1=0.5"]),
     (&["learning.beta2=0.5", "learning.optimizer=sgd"], &["learning.beta2=0.5", "learning.optimizer=adamw"]),
     (&["learning.epsilon=0.5", "learning.optimizer=momentum"], &["learning.epsilon=0.5"]),
+    (&["schedule.events_max=5"], &["schedule.events_max=5", "schedule.mode=virtual-time"]),
 ];
 
 #[test]

@@ -51,7 +51,7 @@ fn the_allowed_words_are_those_of_the_mathematics() {
 fn every_allowed_word_can_be_chosen() {
     // What the other keys have to be so that every word can be honoured.
     let company = [
-        "schedule.mode=free-running",
+        "schedule.mode=virtual-time",
         "model.loss=squared-error",
         "data.dir=x",
         "learning.optimizer=sgd",

@@ -33,7 +33,8 @@ impl<T> Ran<T> {
             StopReason::Settled => 1,
             StopReason::Plateau => 2,
             StopReason::StepBudget => 3,
-            StopReason::Diverged => 4,
+            StopReason::SignalsLost | StopReason::EventBudget => 4,
+            StopReason::Diverged => 5,
         };
         self.records.iter().map(|record| record.reason).max_by_key(badness).unwrap_or(StopReason::Wave)
     }

@@ -252,8 +252,8 @@ pub fn reproduce(
                     leave model.energy out, and give model.widths three numbers or more";
         return Err(ReproduceError::Unfit(what.to_owned()));
     }
-    if config.schedule.mode == ScheduleMode::FreeRunning {
-        let what = "the panels count inference steps of the whole network, which free-running layers do not share; \
+    if matches!(config.schedule.mode, ScheduleMode::FreeRunning | ScheduleMode::VirtualTime) {
+        let what = "the panels count inference steps of the whole network, which layers with clocks of their own do not share; \
                     use schedule.mode = \"lock-step\" or \"reference\"";
         return Err(ReproduceError::Unfit(what.to_owned()));
     }

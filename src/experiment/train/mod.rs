@@ -203,6 +203,7 @@ fn describe(config: &Config, splits: &Splits) -> Meta {
         ScheduleMode::Reference => "reference",
         ScheduleMode::LockStep => "lock-step",
         ScheduleMode::FreeRunning => "free-running",
+        ScheduleMode::VirtualTime => "virtual-time",
     };
     Meta {
         schema: meta::SCHEMA,

@@ -1,0 +1,87 @@
+//! What a schedule can honour of clocks and links, and whether the layers and links that are named exist.
+//!
+//! Every key of `[clocks]` and `[links]`, whether it stands for all or in an override, is held against the mode: a delay that a
+//! schedule would not impose is an error that names the link and the key, not a delay of zero.
+
+use super::diagnostic::Diagnostic;
+use super::gather::Gathered;
+use super::keys::{SECTIONS, Section, keys_of};
+use super::values::{Config, ScheduleMode};
+use super::write::{parts_at, tree, value_at};
+
+/// The keys of these tables that every schedule can honour, or that have a rule of their own.
+const EVERYWHERE: &[&str] = &["links.message"];
+
+/// Everything that cannot be honoured.
+pub(super) fn errors(config: &Config, gathered: &Gathered<'_>) -> Vec<Diagnostic> {
+    let (tree, defaults) = (tree(config), tree(&Config::default()));
+    let mut problems = Vec::new();
+    for section in SECTIONS.iter().filter(|section| section.parts.is_some()) {
+        for key in keys_of(section.name) {
+            let changed = value_at(&tree, key.path) != value_at(&defaults, key.path);
+            if changed && !EVERYWHERE.contains(&key.path) {
+                problems.extend(unreachable(config, key.path, key.path, gathered));
+            }
+        }
+        for (part, fields) in parts_at(&tree, section) {
+            for leaf in fields.keys() {
+                let path = format!("{}.{part}.{leaf}", section.name);
+                let known = names_something(config, section, part);
+                if known {
+                    problems.extend(unreachable(config, &path, &format!("{}.{leaf}", section.name), gathered));
+                } else {
+                    problems.push(unknown(config, section, part, &path).at(gathered.place(&path)));
+                }
+            }
+        }
+    }
+    problems
+}
+
+/// The problem of a key that the mode cannot honour.
+fn unreachable(config: &Config, path: &str, key: &str, gathered: &Gathered<'_>) -> Option<Diagnostic> {
+    let mode = match config.schedule.mode {
+        ScheduleMode::VirtualTime => return None,
+        ScheduleMode::Reference => "reference",
+        ScheduleMode::LockStep => "lock-step",
+        ScheduleMode::FreeRunning => "free-running",
+    };
+    if gathered.is_refused("schedule.mode") || gathered.is_refused(path) {
+        return None;
+    }
+    let title = format!("`{path}` cannot be honoured by the mode `{mode}`");
+    let problem = Diagnostic::error(title).at(gathered.place(path)).at(gathered.place("schedule.mode"));
+    let what = if key.starts_with("clocks.") { "clocks" } else { "delays and losses" };
+    Some(problem.label("because of `schedule.mode`").help(format!(
+        "{what} are imposed in virtual time only: set schedule.mode = \"virtual-time\", or leave the key out"
+    )))
+}
+
+fn depth(config: &Config) -> usize {
+    config.model.widths.len().saturating_sub(1)
+}
+
+/// True if the name of a part is that of a layer, or of one direction between neighbours.
+fn names_something(config: &Config, section: &Section, part: &str) -> bool {
+    // The canonical spelling only: two names for one layer would hide each other.
+    let layer = |text: &str| {
+        let number: usize = text.parse().ok()?;
+        (number.to_string() == text && number <= depth(config)).then_some(number)
+    };
+    match section.name {
+        "clocks" => layer(part).is_some(),
+        _ => part
+            .split_once("->")
+            .is_some_and(|(from, to)| layer(from).zip(layer(to)).is_some_and(|(from, to)| from.abs_diff(to) == 1)),
+    }
+}
+
+fn unknown(config: &Config, section: &Section, part: &str, path: &str) -> Diagnostic {
+    let depth = depth(config);
+    let (what, help) = if section.name == "clocks" {
+        ("layer", format!("the layers are 0 to {depth}"))
+    } else {
+        ("link", format!("links join neighbours: 0->1, 1->0 to {}->{depth}, {depth}->{}", depth - 1, depth - 1))
+    };
+    Diagnostic::error(format!("`{path}`: there is no {what} `{part}`")).help(help)
+}
