@@ -62,8 +62,9 @@ struct Typed {
 impl Typed {
     /// The file or preset, and the overrides. A word is an override if it has an equals sign behind a key.
     fn split(&self) -> Result<(Option<&str>, Vec<String>), String> {
-        let is_key =
-            |key: &str| key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '"' | ' '));
+        let is_key = |key: &str| {
+            key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '>' | '"' | ' '))
+        };
         let is_override = |word: &str| word.split_once('=').is_some_and(|(key, _)| is_key(key));
         let (overrides, targets): (Vec<&String>, Vec<&String>) = self.words.iter().partition(|word| is_override(word));
         match targets[..] {

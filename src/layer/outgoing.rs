@@ -147,6 +147,11 @@ impl<T: Real> Outgoing<T> {
         self.echoes = echoes;
     }
 
+    /// True if the error is worked out here, against the prediction of this moment, so that it changes when the state moves.
+    fn forms_errors(&self) -> bool {
+        self.echoes || self.heard.as_ref().is_some_and(|heard| heard.content == Content::State)
+    }
+
     /// True if there is a prediction that has not been spoken and room to speak it.
     pub(super) fn has_news(&self) -> bool {
         (self.moved || self.said != self.version) && self.unanswered.len() < self.unanswered_most
@@ -176,8 +181,8 @@ impl<T: Real> Outgoing<T> {
         self.version += 1;
         if self.echoes {
             self.unanswered.push_back((self.version, Arc::clone(&page)));
-            self.stale = true;
         }
+        self.stale |= self.forms_errors();
         self.prediction = Some(page);
         self.moved = false;
     }
@@ -247,7 +252,7 @@ impl<T: Real> Outgoing<T> {
 
     /// Brings `g` up to date with everything heard; false if no error has been heard yet.
     pub(super) fn refresh_feedback(&mut self, state: &Field<T>) -> bool {
-        if self.moved && self.echoes {
+        if self.moved && self.forms_errors() {
             self.refresh_prediction(state);
         }
         if !self.stale {

@@ -17,4 +17,5 @@ mod precision;
 mod settling;
 mod stalls;
 mod tidy;
+mod virtual_delays;
 mod virtual_time;

@@ -146,9 +146,9 @@ impl<T: Real> VirtualNetwork<T> {
         let first_arrival = matches!(reading, Reading::FirstArrival(_));
         let clocked = self.in_step || (!first_arrival && limits.tolerance == 0.0);
         let steps = match (first_arrival, self.in_step) {
-            // In step the error walks down one layer at every tick; else it takes as long as it takes.
+            // In step the error walks down one layer at every tick; else each layer moves once, when it arrives.
             (true, true) => depth - 1,
-            (true, false) => limits.steps_max.max(depth),
+            (true, false) => 1,
             // Lock-step begins with a look at step 0.
             (false, true) => 0,
             (false, false) => limits.steps_max,
@@ -243,9 +243,8 @@ impl<T: Real> VirtualNetwork<T> {
     }
 
     /// Runs until nothing is left to happen, or until `look` says so at the time it asked for; the reason if it was broken off.
-    fn run(&mut self, mut look: Option<&mut Census>, all_arrived: bool) -> Option<StopReason> {
+    fn run(&mut self, mut look: Option<&mut Census>) -> Option<StopReason> {
         let mut left = self.events_most;
-        let depth = self.nodes.len() - 1;
         while let Some(time) = self.stage.queue.next_time() {
             if let Some(census) = &mut look
                 && census.due.is_some_and(|due| due < time)
@@ -255,9 +254,6 @@ impl<T: Real> VirtualNetwork<T> {
                 if census.look(reports, time, self.beat) {
                     self.nodes.iter_mut().for_each(Node::halt);
                 }
-            }
-            if all_arrived && self.stage.arrived == depth && time > self.stage.now {
-                return None;
             }
             if left == 0 {
                 return Some(StopReason::EventBudget);
@@ -277,7 +273,7 @@ impl<T: Real> VirtualNetwork<T> {
     }
 
     fn wave(&mut self) -> PhaseRecord {
-        let broken = self.run(None, false);
+        let broken = self.run(None);
         let reports = self.reports();
         let reason = match broken {
             Some(reason) => reason,
@@ -289,7 +285,7 @@ impl<T: Real> VirtualNetwork<T> {
     }
 
     fn first_arrival(&mut self) -> PhaseRecord {
-        let broken = self.run(None, true);
+        let broken = self.run(None);
         let arrived = self.stage.arrived == self.nodes.len() - 1;
         let reports = self.reports();
         let reason = match broken {
@@ -304,7 +300,7 @@ impl<T: Real> VirtualNetwork<T> {
     fn lock_step(&mut self, limits: Limits) -> PhaseRecord {
         let mut stopper = Stopper::new(limits);
         loop {
-            let broken = self.run(None, false);
+            let broken = self.run(None);
             let record = PhaseRecord { reason: StopReason::StepBudget, reports: self.reports() };
             if let Some(reason) = broken.or_else(|| stopper.look(look(&record))) {
                 return PhaseRecord { reason, ..record };
@@ -317,7 +313,7 @@ impl<T: Real> VirtualNetwork<T> {
     }
 
     fn budget(&mut self) -> PhaseRecord {
-        let broken = self.run(None, false);
+        let broken = self.run(None);
         let reports = self.reports();
         let bad = reports.iter().any(|report| report.bad.is_some());
         let reason = broken.unwrap_or(if bad { StopReason::Diverged } else { StopReason::StepBudget });
@@ -326,7 +322,7 @@ impl<T: Real> VirtualNetwork<T> {
 
     fn rest(&mut self, limits: Limits) -> PhaseRecord {
         let mut census = Census::new(self.nodes.len(), limits, self.stage.now, self.beat);
-        let broken = self.run(Some(&mut census), false);
+        let broken = self.run(Some(&mut census));
         let reports = self.reports();
         let mut detector = Detector::new(self.stage.phase, self.nodes.len());
         let verdict = reports.iter().fold(Verdict::Open, |_, &report| detector.hear(report));

@@ -308,7 +308,9 @@ impl<T: Real> Node<T> {
         }
         // A layer whose steps are done has nothing to do about an error, and hears it at the end.
         let finished = matches!(self.pace, Pace::Clocked { until } if self.layer.step() >= until && !self.first);
-        if from_below && !self.scheduled && self.answers_at != Some(stage.now) && self.clock.ticks_at(stage.now) {
+        if from_below && self.answers_at == Some(stage.now) {
+            // The answer that follows hears it.
+        } else if from_below && !self.scheduled && self.clock.ticks_at(stage.now) {
             // It slept through the step of its tick that is now, but not through the answer.
             self.has_heard_prediction = false;
             self.answer_now(stage);
