@@ -11,8 +11,8 @@ use super::asynchrony::{Clocks, Links};
 use crate::network::Grouping;
 
 use super::{
-    Activation, Dtype, EnergyKind, FeedbackKind, FreePhase, Init, Loss, Nudging, OptimizerKind, Order,
-    ReadOut, RuleName, Scale, UpdateTime,
+    Activation, Dtype, EnergyKind, FeedbackKind, FreePhase, Init, Loss, Nudging, OptimizerKind, Order, ReadOut,
+    RuleName, Scale, UpdateTime,
 };
 
 /// Declares one table: its fields, their documentation and their defaults.

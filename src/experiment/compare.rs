@@ -96,7 +96,9 @@ pub fn compare<T: Real>(config: &Config) -> Result<Comparison, CompareError> {
             continue;
         }
         // Groups of neurons do not run free, nor in virtual time yet.
-        if matches!(mode, ScheduleMode::FreeRunning | ScheduleMode::VirtualTime) && config.model.groups != Groups::Count(1) {
+        if matches!(mode, ScheduleMode::FreeRunning | ScheduleMode::VirtualTime)
+            && config.model.groups != Groups::Count(1)
+        {
             continue;
         }
         let failed = |source| CompareError::Step { schedule, source };

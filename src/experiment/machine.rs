@@ -3,6 +3,7 @@
 
 use crate::energy::Score;
 use crate::engine::virtual_time::VirtualNetwork;
+use crate::engine::virtual_time::links::Tally;
 use crate::engine::{Engine, EngineError};
 use crate::math::{Field, Real};
 use crate::network::{NetworkSpec, Parameters, Weights};
@@ -213,6 +214,18 @@ impl<T: Real> Machine<T> {
         }
         let is_state = |extract| if let Extract::State(state) = extract { Some(state) } else { None };
         Ok(self.extract(Wanted::State)?.into_iter().filter_map(is_state).collect())
+    }
+
+    /// Keys what is drawn in virtual time from now on by the number of the batch, so that a resumed run draws what it would have drawn.
+    pub fn count_batches_from(&mut self, batch: u64) {
+        if let Self::Virtual(network) = self {
+            network.set_batches(batch);
+        }
+    }
+
+    /// What has happened on every link in virtual time; nothing elsewhere.
+    pub fn tallies(&self) -> Vec<((usize, usize), Tally)> {
+        if let Self::Virtual(network) = self { network.tallies() } else { Vec::new() }
     }
 
     /// Weights, optimiser states, and whatever else has been learnt.

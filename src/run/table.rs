@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::atomic::write_atomic;
 use super::checkpoint::Position;
 use super::{RunDirectory, RunError};
+use crate::engine::virtual_time::links::Tally;
 
 /// A row of `metrics.csv`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,67 @@ pub struct MetricsRow {
     pub grad_relative_distance: Option<f64>,
     /// Seconds of training so far.
     pub wall_s: f64,
+}
+
+/// A row of `links.csv`: what happened on one direction of one link in virtual time, since this process began. Times in τ.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LinkRow {
+    /// The layer that speaks.
+    pub from: usize,
+    /// The layer that hears.
+    pub to: usize,
+    /// Signals sent, again or for the first time.
+    pub sent: u64,
+    /// Of these, sent again.
+    pub resent: u64,
+    /// Never arrived.
+    pub lost: u64,
+    /// Arrived twice.
+    pub duplicated: u64,
+    /// Replaced by a newer one before they were heard.
+    pub overwritten: u64,
+    /// Came after something newer, and were dropped.
+    pub late: u64,
+    /// Heard.
+    pub heard: u64,
+    /// Mean staleness: age of a signal when it is heard.
+    pub staleness_mean: Option<f64>,
+    /// The largest.
+    pub staleness_max: f64,
+    /// How many were at most ½, 1, 2, 4, … 256 τ old, and how many older, separated by blanks.
+    pub staleness_counts: String,
+}
+
+/// Writes `links.csv`, if there is anything to say.
+pub fn write_links(run: &RunDirectory, tallies: &[((usize, usize), Tally)]) -> Result<(), RunError> {
+    if tallies.is_empty() {
+        return Ok(());
+    }
+    let path = run.file("links.csv");
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for &((from, to), tally) in tallies {
+        let counts: Vec<String> = tally.ages.iter().map(u64::to_string).collect();
+        let Tally { sent, resent, lost, duplicated, overwritten, late, heard, .. } = tally;
+        let (staleness_mean, staleness_max) = (tally.age_mean(), tally.age_most.units());
+        let staleness_counts = counts.join(" ");
+        let row = LinkRow {
+            from,
+            to,
+            sent,
+            resent,
+            lost,
+            duplicated,
+            overwritten,
+            late,
+            heard,
+            staleness_mean,
+            staleness_max,
+            staleness_counts,
+        };
+        writer.serialize(row).map_err(|error| RunError::content(&path, error.to_string()))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| RunError::content(&path, error.to_string()))?;
+    write_atomic(&path, &bytes)
 }
 
 /// A row of `layers.csv`.

@@ -108,6 +108,8 @@ impl<T: Real> Trainer<'_, T> {
         let samples: Vec<usize> = (0..count).collect();
         let procedure = Procedure { plan: self.plan.as_ref(), limits: assemble::limits(self.config) };
         let mut total = Score::default();
+        // Far from the batches of training, so that an evaluation shifts none of their draws.
+        self.machine.count_batches_from((1 << 62) + (self.position.step << 20));
         for samples in samples.chunks(EVALUATION_BATCH) {
             let (data, target) = set(&self.splits).batch::<T>(samples);
             let score = self.machine.evaluate((&data, &target), &self.network, procedure);

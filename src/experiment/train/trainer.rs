@@ -18,7 +18,7 @@ use crate::reference::backprop;
 use crate::rule::{Plan, RuleName};
 use crate::run::checkpoint::{self, Position, Snapshot};
 use crate::run::meta::{Meta, Status};
-use crate::run::table::Table;
+use crate::run::table::{Table, write_links};
 use crate::run::{RunDirectory, RunError};
 use crate::settling::StopReason;
 
@@ -170,6 +170,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             None
         };
         let procedure = Procedure { plan: self.plan.as_ref(), limits: assemble::limits(self.config) };
+        self.machine.count_batches_from(self.position.step);
         let purpose = if compare { Purpose::LearnAndShow } else { Purpose::Learn };
         let record = self.machine.step((&data, &target), procedure, purpose);
         let record = record.map_err(|source| self.failed(source))?;
@@ -202,7 +203,8 @@ impl<'a, T: Real> Trainer<'a, T> {
 
     pub(super) fn flush(&mut self) -> Result<(), RunError> {
         self.metrics.flush()?;
-        self.layers.flush()
+        self.layers.flush()?;
+        write_links(&self.run, &self.machine.tallies())
     }
 
     fn summary(&self, validation: Option<Evaluation>, test: Evaluation) -> Summary {
