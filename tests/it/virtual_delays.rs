@@ -39,7 +39,7 @@ fn rough(seed: u64) -> LinkLaws {
         jitter: Law::Drawn(Drawn::Uniform { low: 0.0, high: 0.5 }),
         loss: [0.0, 0.1, 0.3, 0.5][(seed / 4 % 4) as usize],
         duplicate: [0.0, 0.2][(seed / 16 % 2) as usize],
-        reorder: seed / 32 % 2 == 0,
+        reorder: (seed / 32).is_multiple_of(2),
         bandwidth: [0.0, 8.0][(seed / 64 % 2) as usize],
         delivery: [Delivery::NewestWins, Delivery::InOrder][(seed / 128 % 2) as usize],
         threshold: [0.0, 1e-3][(seed / 256 % 2) as usize],
@@ -284,7 +284,7 @@ fn residual_at(
         a
     };
     let mut most = 0.0_f64;
-    for l in 1..depth {
+    for (l, above) in weights.iter().enumerate().skip(1) {
         let error = |l: usize| {
             let a = current(l);
             let f = network.activation(l);
@@ -292,7 +292,7 @@ fn residual_at(
             let e = if l == depth { (&sample.1 - &value) * nudge } else { &states[l] - &value };
             (e.clone(), e * slope)
         };
-        let drive = weights[l].weights.t().dot(&error(l + 1).1) - error(l).0;
+        let drive = above.weights.t().dot(&error(l + 1).1) - error(l).0;
         most = drive.iter().fold(most, |most, d| most.max(d.abs()));
     }
     most

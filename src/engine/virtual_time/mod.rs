@@ -24,12 +24,14 @@ pub mod links;
 mod network;
 mod node;
 pub mod record;
+mod stage;
 
 pub use network::VirtualNetwork;
 
 use clocks::{Clock, ClockLaws};
 use links::{Inlet, LinkLaws, Outlet};
-use node::{Node, Side};
+use node::Node;
+use stage::Side;
 
 use crate::layer::{Layer, LayerSettings, Voice};
 use crate::math::Real;

@@ -14,8 +14,9 @@
 
 use super::kernel::{Queue, Time};
 use super::links::Tally;
-use super::node::{Node, Pace, Stage};
+use super::node::{Node, Pace};
 use super::record::{EventLog, Observer};
+use super::stage::Stage;
 use super::{VirtualSettings, wiring};
 use crate::engine::EngineError;
 use crate::math::{Field, Real};

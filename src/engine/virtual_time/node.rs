@@ -9,34 +9,14 @@
 //! A layer that has nothing to do sleeps: it has no events until something arrives, and then keeps to its clock.
 
 use super::clocks::Clock;
-use super::kernel::{Key, Queue, Time};
-use super::links::{Arrivals, Inlet, Outlet, Passage};
-use super::record::{EventLog, Observer, Passed, Stepped, fold};
+use super::kernel::{Key, Time};
+use super::links::Passage;
+use super::record::{Passed, Stepped, fold};
+use super::stage::{Carried, Side, Stage, rank, say};
 use crate::layer::{Layer, LayerError};
 use crate::math::Real;
 use crate::settling::{Settler, Standing, Turn};
-use crate::signal::{Directive, Phase, Reading, Report, Repose, Signal, Versions};
-
-/// The order of events at one time: the exchange of lock-step. Steps, then predictions, then errors that answer them.
-pub(super) mod rank {
-    pub(in super::super) const TICK: u8 = 0;
-    pub(in super::super) const PREDICTION: u8 = 1;
-    pub(in super::super) const ANSWER: u8 = 2;
-    pub(in super::super) const ERROR: u8 = 3;
-    pub(in super::super) const ACKNOWLEDGED: u8 = 4;
-    pub(in super::super) const RESEND: u8 = 5;
-}
-
-/// What an event carries.
-#[derive(Debug)]
-pub(super) enum Carried<T> {
-    /// Nothing: a clock.
-    Nothing,
-    /// A signal.
-    Signal(Passage<T>),
-    /// The version that arrived.
-    Version(u64),
-}
+use crate::signal::{Directive, Phase, Reading, Report, Repose, Versions};
 
 /// What a layer does at its ticks.
 #[derive(Debug)]
@@ -47,49 +27,6 @@ pub(super) enum Pace {
     Clocked { until: u64 },
     /// Steps until the layer may rest.
     Resting(Settler),
-}
-
-/// The two ends at one neighbour.
-#[derive(Debug)]
-pub(super) struct Side<T> {
-    pub(super) inlet: Inlet<T>,
-    pub(super) outlet: Outlet<T>,
-}
-
-/// Everything around the nodes.
-pub(super) struct Stage<T> {
-    pub(super) queue: Queue<Carried<T>>,
-    pub(super) now: Time,
-    pub(super) phase: u64,
-    /// Layers that have read their product at the first arrival in this phase.
-    pub(super) arrived: usize,
-    pub(super) log: Option<EventLog>,
-    pub(super) observer: Option<Box<dyn Observer<T>>>,
-}
-
-impl<T: Real> Stage<T> {
-    fn schedule(&mut self, time: Time, rank: u8, (node, link): (u32, u32), number: u64, carried: Carried<T>) {
-        self.queue.push(Key { time, rank, node, link, number }, carried);
-    }
-
-    pub(super) fn send(&mut self, outlet: &mut Outlet<T>, from: u32) {
-        let Arrivals(arrivals) = outlet.transmit(self.now);
-        let Some(newest) = &outlet.newest else { return };
-        let version = newest.signal.stamp.version;
-        if let Some(observer) = &mut self.observer {
-            let (from, to) = (from as usize, outlet.to as usize);
-            observer.sent(Passed { time: self.now, phase: self.phase, from, to, version });
-        }
-        let rank = if outlet.to > from { rank::PREDICTION } else { rank::ERROR };
-        for (time, number) in arrivals.into_iter().flatten() {
-            self.schedule(time, rank, (outlet.to, outlet.link), number, Carried::Signal(newest.clone()));
-        }
-        if outlet.laws.resend > 0.0 && !outlet.timer {
-            outlet.timer = true;
-            let due = self.now + Time::of(outlet.laws.resend).max(Time::TICK);
-            self.schedule(due, rank::RESEND, (from, outlet.link), version, Carried::Nothing);
-        }
-    }
 }
 
 /// A layer in virtual time.
@@ -111,7 +48,7 @@ pub(super) struct Node<T> {
     has_heard_prediction: bool,
     /// The last turn brought it to rest.
     resting: bool,
-    /// The most time for which something waits for its first error.
+    /// In this phase its product is read when the first error arrives.
     reads_first_arrival: bool,
     /// A prediction of this batch has been heard.
     has_current: bool,
@@ -407,12 +344,5 @@ impl<T: Real> Node<T> {
         let spoken = Versions { above: said(&self.above), below: said(&self.below) };
         let heard = Versions { above: heard(&self.above), below: heard(&self.below) };
         Report { repose, spoken, heard, ..self.layer.report() }
-    }
-}
-
-fn say<T: Real>(outlet: &mut Outlet<T>, said: Option<Signal<T>>, (last, from): (bool, u32), stage: &mut Stage<T>) {
-    if let Some(signal) = outlet.offer(said, last) {
-        outlet.newest = Some(Passage { said: stage.now, signal });
-        stage.send(outlet, from);
     }
 }

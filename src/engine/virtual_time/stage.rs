@@ -1,0 +1,91 @@
+//! What is around the nodes: the queue, the time, who watches, and the one way in which a signal is put on its way.
+
+use super::kernel::{Key, Queue, Time};
+use super::links::{Arrivals, Inlet, Outlet, Passage};
+use super::record::{EventLog, Observer, Passed};
+use crate::math::Real;
+use crate::signal::Signal;
+
+/// The order of events at one time: the exchange of lock-step. Steps, then predictions, then errors that answer them.
+pub(super) mod rank {
+    pub(in super::super) const TICK: u8 = 0;
+    pub(in super::super) const PREDICTION: u8 = 1;
+    pub(in super::super) const ANSWER: u8 = 2;
+    pub(in super::super) const ERROR: u8 = 3;
+    pub(in super::super) const ACKNOWLEDGED: u8 = 4;
+    pub(in super::super) const RESEND: u8 = 5;
+}
+
+/// What an event carries.
+#[derive(Debug)]
+pub(super) enum Carried<T> {
+    /// Nothing: a clock.
+    Nothing,
+    /// A signal.
+    Signal(Passage<T>),
+    /// The version that arrived.
+    Version(u64),
+}
+
+/// The two ends at one neighbour.
+#[derive(Debug)]
+pub(super) struct Side<T> {
+    pub(super) inlet: Inlet<T>,
+    pub(super) outlet: Outlet<T>,
+}
+
+/// Everything around the nodes.
+pub(super) struct Stage<T> {
+    pub(super) queue: Queue<Carried<T>>,
+    pub(super) now: Time,
+    pub(super) phase: u64,
+    /// Layers that have read their product at the first arrival in this phase.
+    pub(super) arrived: usize,
+    pub(super) log: Option<EventLog>,
+    pub(super) observer: Option<Box<dyn Observer<T>>>,
+}
+
+impl<T: Real> Stage<T> {
+    pub(super) fn schedule(
+        &mut self,
+        time: Time,
+        rank: u8,
+        (node, link): (u32, u32),
+        number: u64,
+        carried: Carried<T>,
+    ) {
+        self.queue.push(Key { time, rank, node, link, number }, carried);
+    }
+
+    pub(super) fn send(&mut self, outlet: &mut Outlet<T>, from: u32) {
+        let Arrivals(arrivals) = outlet.transmit(self.now);
+        let Some(newest) = &outlet.newest else { return };
+        let version = newest.signal.stamp.version;
+        if let Some(observer) = &mut self.observer {
+            let (from, to) = (from as usize, outlet.to as usize);
+            observer.sent(Passed { time: self.now, phase: self.phase, from, to, version });
+        }
+        let rank = if outlet.to > from { rank::PREDICTION } else { rank::ERROR };
+        for (time, number) in arrivals.into_iter().flatten() {
+            self.schedule(time, rank, (outlet.to, outlet.link), number, Carried::Signal(newest.clone()));
+        }
+        if outlet.laws.resend > 0.0 && !outlet.timer {
+            outlet.timer = true;
+            let due = self.now + Time::of(outlet.laws.resend).max(Time::TICK);
+            self.schedule(due, rank::RESEND, (from, outlet.link), version, Carried::Nothing);
+        }
+    }
+}
+
+/// Sends what is to be sent of what a layer would say.
+pub(super) fn say<T: Real>(
+    outlet: &mut Outlet<T>,
+    said: Option<Signal<T>>,
+    (last, from): (bool, u32),
+    stage: &mut Stage<T>,
+) {
+    if let Some(signal) = outlet.offer(said, last) {
+        outlet.newest = Some(Passage { said: stage.now, signal });
+        stage.send(outlet, from);
+    }
+}
