@@ -8,10 +8,12 @@
 //! asks. Each file begins with its own equations and the convention chosen where the literature differs (½, sign, mean or sum).
 //! All sums here are over units and over the samples of the batch; the reader of a report divides by the batch.
 //!
-//! Read on: [`Activation`], [`Loss`], [`predictive_coding`], [`hopfield`], [`rate`], then `crate::network`.
+//! Read on: [`Activation`], [`Loss`], [`predictive_coding`], [`deviation`], [`hopfield`], [`rate`], then `crate::network`.
 
 mod activation;
+pub mod deviation;
 pub mod hopfield;
+mod increment;
 mod loss;
 pub mod predictive_coding;
 pub mod rate;
