@@ -9,11 +9,14 @@
 mod elementwise;
 pub mod kernel;
 pub mod law;
+mod numerics;
 pub mod optimizer;
 pub mod random;
 mod real;
+pub mod rounding;
 
 pub use elementwise::{Extent, extent, sum_of_squares, transpose_into};
+pub use numerics::{Held, Moment, Numerics};
 pub use real::{Dtype, Real};
 
 use ndarray::Array2;

@@ -22,6 +22,12 @@ pub enum Purpose {
     Clock = 5,
     /// Feedback weights that are not the weights; the index is the layer they lead from.
     Feedback = 7,
+    /// Noise on states; the index is `Numerics`' key, likewise below.
+    StateNoise = 10,
+    /// Noise on predictions.
+    AscendingNoise = 11,
+    /// Noise on errors.
+    DescendingNoise = 12,
 }
 
 /// One independent stream of random numbers.
