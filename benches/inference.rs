@@ -10,6 +10,7 @@ use asynapse::energy::{Activation, Loss};
 use asynapse::engine::{Engine, EngineSettings, Schedule};
 use asynapse::experiment::Machine;
 use asynapse::experiment::machine::{Procedure, Purpose};
+use asynapse::math::Numerics;
 use asynapse::math::optimizer::OptimizerSpec;
 use asynapse::math::random::{Purpose as Use, Stream};
 use asynapse::math::{Field, Real};
@@ -52,8 +53,15 @@ impl<T: Real> Bench<T> {
         let optimizer = OptimizerSpec::sgd(1e-4);
         let actors = |schedule, threads| {
             let stall = Duration::from_secs(30);
-            let settings =
-                EngineSettings { schedule, threads, message: Message::ErrorEcho, rate: RATE, optimizer, stall };
+            let settings = EngineSettings {
+                schedule,
+                threads,
+                message: Message::ErrorEcho,
+                rate: RATE,
+                optimizer,
+                numerics: Numerics::default(),
+                stall,
+            };
             Machine::Actors(Box::new(Engine::new(&network, weights.clone(), settings).expect("an engine")))
         };
         let machine = match program {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use asynapse::energy::{Activation, Loss};
 use asynapse::engine::{Engine, EngineSettings, Schedule};
+use asynapse::math::Numerics;
 use asynapse::math::optimizer::OptimizerSpec;
 use asynapse::network::{Grouping, Init, NetworkSpec};
 use asynapse::rule::PlannedPhase;
@@ -32,6 +33,7 @@ fn measure(neurons: usize, width: usize, threads: usize) {
         message: Message::Error,
         rate: 0.1,
         optimizer: OptimizerSpec::sgd(0.1),
+        numerics: Numerics::default(),
         stall: Duration::from_secs(600),
     };
     let mut engine = Engine::new(&network, weights, settings).expect("an engine");

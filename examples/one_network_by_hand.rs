@@ -8,6 +8,7 @@ use std::sync::Arc;
 use asynapse::energy::{Activation, Loss};
 use asynapse::experiment::machine::closeness;
 use asynapse::layer::{Layer, LayerError, LayerSettings, Voice};
+use asynapse::math::Numerics;
 use asynapse::math::optimizer::OptimizerSpec;
 use asynapse::math::random::{Purpose, Stream};
 use asynapse::network::{Init, NetworkSpec};
@@ -25,7 +26,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let target = ndarray::array![[1.0, 0.0], [0.0, 0.0], [0.0, 1.0], [0.0, 0.0]];
 
     // Each layer owns its state and the weights that lead up from it; the output owns none.
-    let settings = LayerSettings { rate: 0.1, optimizer: OptimizerSpec::sgd(0.1), voice: Voice::Adjoint };
+    let settings = LayerSettings {
+        rate: 0.1,
+        optimizer: OptimizerSpec::sgd(0.1),
+        voice: Voice::Adjoint,
+        numerics: Numerics::default(),
+    };
     let mut parameters = weights.iter().cloned();
     let mut layers: Vec<Layer<f64>> = (0..3).map(|l| Layer::new(&network, l, parameters.next(), settings)).collect();
     for (l, layer) in layers.iter_mut().enumerate() {

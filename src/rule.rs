@@ -15,9 +15,12 @@
 //! The free phase of predictive coding has no errors, so its Hebbian product is zero and its coefficient may be (Eq. 21). γ is one but
 //! for rate networks with weak feedback (Xie & Seung 2003). The second nudged phase begins where the free phase ended.
 //! `backprop` is not a sequence of phases but the baseline, and is run by `crate::reference`. What has no name is put together from
-//! words in [`spelt_out`].
+//! words in [`spelt_out`]; [`Variables`] are the same rules in units of λ.
 
+mod deviation;
 pub mod spelt_out;
+
+pub use deviation::Variables;
 
 use serde::{Deserialize, Serialize};
 

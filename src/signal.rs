@@ -83,6 +83,12 @@ pub enum Motion {
         /// Where the states begin.
         from: Origin,
     },
+    /// The same descent from the free equilibrium, in the variables `u = (x − x̄)/λ`: signals are deviations in units of λ, and the
+    /// residual is that of u (`energy::deviation`).
+    Deviate {
+        /// λ; zero: the linearised network.
+        nudge: f64,
+    },
 }
 
 /// What the output is told of the target during a phase.
@@ -155,6 +161,8 @@ pub enum Directive<T> {
     Recount,
     /// Free-running: take no more steps in this phase; keep answering until everything spoken is heard.
     Halt,
+    /// The number of the next batch, which noise is a function of; without it batches are numbered from 1.
+    Number(u64),
     /// Remember the present state, for a later phase that begins where this one ended.
     Remember,
     /// Add `coefficient × Hebbian product` of the present equilibrium to the estimate.
@@ -248,7 +256,7 @@ pub struct Report {
     pub residual: f64,
     /// Units times samples whose own residual exceeds the tolerance.
     pub unsettled: usize,
-    /// This layer's share of the energy: `½ Π_l Σ ε_l²`, or `λ Σ 𝓛` at the output. NaN where it was not asked for.
+    /// This layer's share of the energy: `½ Π_l Σ ε_l²`, or `λ Σ 𝓛` at the output; in deviation variables `(E(x) − E(x̄))/λ²`.
     pub energy: f64,
     /// At the output: loss and accuracy of the currents it has heard.
     pub score: Option<Score>,

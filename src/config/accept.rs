@@ -5,6 +5,7 @@
 
 use serde_json::Value as Json;
 
+use super::Format;
 use super::diagnostic::{Diagnostic, quoted};
 use super::document::{Content, Field, Value};
 use super::keys::Key;
@@ -19,6 +20,10 @@ pub(super) fn accept(key: &Key, value: &Value, source: &Source) -> Result<Json, 
         (Kind::Flag, Content::Flag(flag)) => Ok(Json::from(*flag)),
         (Kind::Text, Content::Text(text)) => Ok(Json::from(text.as_str())),
         (Kind::Choice(words), Content::Text(text)) => choice(key, words, text, (value, source)),
+        (Kind::Format, Content::Text(text)) => match text.parse::<Format>() {
+            Ok(format) => Ok(Json::from(format.to_string())),
+            Err(problem) => Err(refused(key, value, source).help(problem.to_string())),
+        },
         (Kind::Integer { least, most }, Content::Integer(number)) => {
             within(*number, least, most).ok_or_else(|| refused(key, value, source))
         }

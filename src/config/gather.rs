@@ -231,7 +231,7 @@ impl<'s> Gathered<'s> {
 
 /// On the command line a text needs no quotes, even if it looks like a number or a date (`output.name=2024-05-01`).
 fn as_text_where_text_is_wanted(key: &Key, value: &mut Value, source: &Source) {
-    let wants_text = matches!(key.kind, Kind::Text | Kind::Choice(_));
+    let wants_text = matches!(key.kind, Kind::Text | Kind::Choice(_) | Kind::Format);
     if wants_text && !matches!(value.data, Content::Text(_)) {
         let end = source.text.trim_end().len();
         value.span.end = end.max(value.span.start);

@@ -98,9 +98,15 @@ pub(super) const IDLE: &[Idle] = &[
         idle: |c| c.schedule.mode != ScheduleMode::VirtualTime,
         reason: "only virtual time counts events",
     },
+    Idle { keys: &["numerics.states", "learning.rule"], idle: has_no_phases, reason: PHASES },
+    Idle { keys: &["numerics.messages", "learning.rule"], idle: has_no_phases, reason: PHASES },
+    Idle { keys: &["numerics.state_noise", "learning.rule"], idle: has_no_phases, reason: PHASES },
+    Idle { keys: &["numerics.message_noise", "learning.rule"], idle: has_no_phases, reason: PHASES },
 ];
 
 const MOMENTS: &str = "only the optimizers `adam` and `adamw` have it";
+
+const PHASES: &str = "the rule `backprop` has no states that move and sends no signals";
 
 /// Every setting that has no effect.
 pub(super) fn warnings(config: &Config, gathered: &Gathered<'_>) -> Vec<Diagnostic> {
@@ -122,6 +128,10 @@ fn does_not_nudge(config: &Config) -> bool {
         RuleName::SpeltOut => !config.learning.phases.iter().any(|phase| phase.contains("nudged")),
         _ => true,
     }
+}
+
+fn has_no_phases(config: &Config) -> bool {
+    config.learning.rule == RuleName::Backprop
 }
 
 fn runs_every_step(config: &Config) -> bool {

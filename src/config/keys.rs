@@ -98,6 +98,7 @@ pub const SECTIONS: &[Section] = &[
             keys: &["delay", "jitter", "loss", "duplicate", "reorder", "bandwidth", "delivery", "threshold", "resend"],
         }),
     },
+    section("numerics", "How precisely it is computed: formats and noise that are simulated."),
     section("record", "What is written down, and how often."),
     section("output", "Where it is written."),
 ];
@@ -130,7 +131,8 @@ const fn key(path: &'static str, kind: Kind, equation: &'static str, meaning: &'
 pub const KEYS: &[Key] = &[
     key("seed", SEED, "", "Seed of the initial weights and of the order of the samples."),
     key("dtype", Kind::Choice(&["f32", "f64"]), "",
-        "Number format of states, weights and signals. A nudge below 1e-3 wants `f64`."),
+        "Number format of states, weights and signals. A nudge below 1e-3 wants `f64` or \
+         `inference.variables = \"deviation\"`."),
     key("workers", up_to(1, 65_536), "", "Number of processes. Only 1 is available yet."),
     key("data.name", Kind::Choice(&["digits", "idx"]), "",
         "`digits`: drawn by the embedded generator; `idx`: read from the files in `data.dir`. \
@@ -199,13 +201,17 @@ pub const KEYS: &[Key] = &[
     key("inference.free_phase", Kind::Choice(&["forward", "relax", "persistent"]), "Eq. 20",
         "How the free equilibrium is found: `forward` computes it in one pass (predictive coding only), `relax` goes down \
          the energy from zero, `persistent` from where the batch before ended."),
+    key("inference.variables", Kind::Choice(&["state", "deviation"]), "",
+        "What the taught phases of predictive coding simulate: the states x, or their deviation u = (x − x̄)/λ from the free \
+         equilibrium x̄, which loses no digits to a small λ. Tolerance and residual are then those of u, the energy is \
+         (E(x) − E(x̄))/λ²."),
     key("learning.rule", Kind::Choice(&["pc-nudge", "pc-clamped", "first-step", "ep", "chl", "spelt-out", "backprop"]), "Eq. 9, 25",
         "The learning rule: `pc-nudge` (weak supervision λ), `pc-clamped` (λ = Π_L), `first-step` (read at the first arrival of \
          an error: exact backpropagation), `ep` (equilibrium propagation), `chl` (contrastive Hebbian), `spelt-out` (the phases \
          and the read-out of the keys below), or the baseline `backprop`, which has no phases and replaces the schedule."),
-    key("learning.nudge", POSITIVE, "Eq. 25",
-        "Weight λ (or β) of the supervised loss in the nudged phase; at most 1 for predictive coding. Without effect on rules \
-         that clamp."),
+    key("learning.nudge", ZERO_OR_MORE, "Eq. 25",
+        "Weight λ (or β) of the supervised loss in the nudged phase; at most 1 for predictive coding. 0, the limit itself, only \
+         in deviation variables and one-sided. Without effect on rules that clamp."),
     key("learning.nudging", Kind::Choice(&["one-sided", "negative", "symmetric", "richardson"]), "Eq. 9",
         "Sides of the free equilibrium on which the nudge is taken: `one-sided` and `negative` have an error of O(λ), \
          `symmetric` (+λ against −λ) and `richardson` (λ and λ/2, extrapolated) of O(λ²). For `pc-nudge` and `ep`."),
@@ -274,6 +280,15 @@ pub const KEYS: &[Key] = &[
          left unsaid. 0: any difference."),
     key("links.resend", ZERO_OR_MORE, "",
         "Time-out in τ after which the newest signal is sent again if no acknowledgement has come back. 0: never."),
+    key("numerics.states", Kind::Format, "A.2",
+        "Number format to which the states are rounded after every step, to nearest, saturating; in deviation variables, those."),
+    key("numerics.messages", Kind::Format, "A.2",
+        "Number format to which signals between layers are rounded as they are said. Weights and what a layer computes by itself \
+         stay in `dtype`."),
+    key("numerics.state_noise", ZERO_OR_MORE, "A.2",
+        "Standard deviation of Gaussian noise added to every state at every step, before rounding. Drawn from `seed`."),
+    key("numerics.message_noise", ZERO_OR_MORE, "A.2",
+        "Standard deviation of Gaussian noise added to every number of every signal, before rounding. Drawn from `seed`."),
     key("record.every", from(1), "", "Training steps between two rows of `metrics.csv`."),
     key("record.layers_every", from(0), "",
         "Training steps between two groups of rows of `layers.csv`. 0: never."),

@@ -44,6 +44,8 @@ pub enum Kind {
         /// It may be zero.
         zero: bool,
     },
+    /// A number format that is rounded to.
+    Format,
 }
 
 /// Where a number has to lie.
@@ -99,7 +101,7 @@ impl Kind {
     /// The type as the rest of a sentence that begins with "must be".
     pub(super) fn demand(self) -> String {
         let article = match self {
-            Self::Flag | Self::Text | Self::Choice(_) => "",
+            Self::Flag | Self::Text | Self::Choice(_) | Self::Format => "",
             Self::Integer { .. } | Self::Groups => "an ",
             Self::Number(_) | Self::Widths | Self::Precision | Self::Texts | Self::Numbers | Self::Law { .. } => "a ",
         };
@@ -125,6 +127,10 @@ impl Kind {
             Self::Law { zero } => {
                 let number = if zero { Interval::ZeroOrMore } else { Interval::Positive };
                 format!("{}, or a law such as `{{ law = \"exponential\", mean = 1.0 }}`", number.words())
+            }
+            Self::Format => {
+                "one of `exact`, `bf16`, `fp16`, `fp8-e4m3`, `fp8-e5m2`, `fixed:N`, `fixed:N:F` (N ≤ 24 bits, F behind the point)"
+                    .to_owned()
             }
         }
     }
@@ -156,6 +162,10 @@ impl Kind {
                 let list = json!({"type": "array", "minItems": 1, "items": positive});
                 json!({"anyOf": [positive, list, {"type": "array", "minItems": 1, "items": list}]})
             }
+            Self::Format => json!({
+                "type": "string",
+                "pattern": "^(exact|bf16|fp16|fp8-e4m3|fp8-e5m2|fixed:[0-9]+(:[0-9]+)?)$",
+            }),
             Self::Texts => json!({"type": "array", "items": {"type": "string"}}),
             Self::Numbers => json!({"type": "array", "items": {"type": "number"}}),
             Self::Groups => {

@@ -16,10 +16,11 @@ use crate::engine::virtual_time::kernel::Time;
 use crate::math::Dtype;
 use crate::math::law::{Drawn, Law};
 use crate::math::optimizer::OptimizerKind;
+use crate::math::rounding::Format;
 use crate::network::{FeedbackKind, Init};
 use crate::reference::Order;
 use crate::rule::spelt_out::ReadOut;
-use crate::rule::{FreePhase, Nudging, RuleName, UpdateTime};
+use crate::rule::{FreePhase, Nudging, RuleName, UpdateTime, Variables};
 use crate::signal::Message;
 
 // What a problem looks like.
@@ -73,8 +74,8 @@ pub use kind::{Interval, Kind};
 pub use presets::{Preset, presets};
 pub use schema::{key_table, schema};
 pub use values::{
-    Config, Data, DataName, Groups, GroupsWord, Inference, Learning, Model, Output, Precision, Record, Schedule,
-    ScheduleMode,
+    Config, Data, DataName, Groups, GroupsWord, Inference, Learning, Model, Numerics, Output, Precision, Record,
+    Schedule, ScheduleMode,
 };
 pub use write::to_toml;
 

@@ -4,6 +4,13 @@
 //! key, with the other keys that play a part. Settings without effect are in `idle.rs`, limits of a single key in
 //! `kind.rs`.
 
+mod simulation;
+
+use simulation::{
+    arrivals_are_silent_before, deviations_are_of_predictive_coding, deviations_start_without_errors,
+    first_step_has_no_nudge, groups_are_plain, sequence_is_plain, zero_is_a_limit,
+};
+
 use super::diagnostic::Diagnostic;
 use super::gather::Gathered;
 use super::values::{Config, DataName, Groups, Precision};
@@ -43,7 +50,13 @@ pub(super) const RULES: &[Rule] = &[
     }),
     rule(&["model.groups", "learning.precision_lr"], |c| groups_have_parts(c, c.learning.precision_lr > 0.0)),
     rule(&["inference.tolerance", "dtype"], tolerance_is_resolved),
+    rule(&["model.groups", "inference.variables", "numerics.states", "numerics.messages"], groups_are_plain),
+    rule(&["schedule.order", "inference.variables", "numerics.states", "numerics.messages"], sequence_is_plain),
+    rule(&["inference.variables", "model.energy"], deviations_are_of_predictive_coding),
+    rule(&["inference.variables", "inference.free_phase"], deviations_start_without_errors),
+    rule(&["inference.variables", "learning.rule"], first_step_has_no_nudge),
     rule(&["learning.nudge", "learning.rule"], nudge_is_at_most_one),
+    rule(&["learning.nudge", "inference.variables", "learning.nudging"], zero_is_a_limit),
     rule(&["schedule.threads", "schedule.mode"], reference_is_one_loop),
     rule(&["schedule.order", "schedule.mode", "model.energy"], sequence_needs_one_loop),
     rule(&["links.message", "schedule.mode"], states_need_staleness),
@@ -55,6 +68,8 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["model.precision_ratio", "model.precision", "dtype"], the_last_precision_is_resolved),
     rule(&["learning.precision_lr", "links.message", "schedule.mode"], precision_is_known_below),
     rule(&["learning.precision_lr", "model.energy"], precision_is_there_to_learn),
+    rule(&["numerics.message_noise", "learning.rule"], |c| arrivals_are_silent_before(c, "numerics.message_noise")),
+    rule(&["numerics.state_noise", "learning.rule"], |c| arrivals_are_silent_before(c, "numerics.state_noise")),
     rule(&["output.dir"], output_has_a_folder),
     rule(&["output.name"], name_is_plain),
 ];
@@ -315,7 +330,7 @@ fn states_need_staleness(config: &Config) -> Option<Diagnostic> {
 
 /// Positive numbers that f32 turns into zero or infinity cannot be honoured.
 fn in_f32(config: &Config, path: &str, values: &[f64]) -> Option<Diagnostic> {
-    let lost = values.iter().find(|value| !(**value as f32).is_normal())?;
+    let lost = values.iter().find(|value| **value != 0.0 && !(**value as f32).is_normal())?;
     if config.dtype != Dtype::F32 {
         return None;
     }

@@ -11,8 +11,8 @@ use super::asynchrony::{Clocks, Links};
 use crate::network::Grouping;
 
 use super::{
-    Activation, Dtype, EnergyKind, FeedbackKind, FreePhase, Init, Loss, Nudging, OptimizerKind, Order, ReadOut,
-    RuleName, Scale, UpdateTime,
+    Activation, Dtype, EnergyKind, FeedbackKind, Format, FreePhase, Init, Loss, Nudging, OptimizerKind, Order, ReadOut,
+    RuleName, Scale, UpdateTime, Variables,
 };
 
 /// Declares one table: its fields, their documentation and their defaults.
@@ -54,6 +54,8 @@ table! {
         clocks: Clocks = Clocks::default(),
         /// `[links]`: what neighbours tell each other, and what befalls it on the way.
         links: Links = Links::default(),
+        /// `[numerics]`: how precisely everything is computed.
+        numerics: Numerics = Numerics::default(),
         /// `[record]`: what is written down, and how often.
         record: Record = Record::default(),
         /// `[output]`: where it is written.
@@ -128,6 +130,8 @@ table! {
         plateau: f64 = 1e-9,
         /// How the free phase is found.
         free_phase: FreePhase = FreePhase::Forward,
+        /// What is simulated in the taught phases.
+        variables: Variables = Variables::State,
     }
 }
 
@@ -182,6 +186,20 @@ table! {
         stall_seconds: f64 = 10.0,
         /// Most events of one phase in virtual time.
         events_max: usize = 1_000_000_000,
+    }
+}
+
+table! {
+    /// `[numerics]`: how precisely everything is computed.
+    Numerics {
+        /// Format of the states.
+        states: Format = Format::Exact,
+        /// Format of the signals.
+        messages: Format = Format::Exact,
+        /// Standard deviation of the noise on the states.
+        state_noise: f64 = 0.0,
+        /// Standard deviation of the noise on the signals.
+        message_noise: f64 = 0.0,
     }
 }
 

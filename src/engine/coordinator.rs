@@ -93,13 +93,13 @@ impl<T: Real> Coordinator<T> {
                 let bad = reports.iter().any(|report| report.bad.is_some());
                 PhaseRecord { reason: if bad { StopReason::Diverged } else { StopReason::Wave }, reports }
             }
-            Motion::Relax { .. } if at_once => self.lock_step(limits).await?,
-            Motion::Relax { .. } if lock_step => {
+            _ if at_once => self.lock_step(limits).await?,
+            _ if lock_step => {
                 let reports = self.gather().await?;
                 let bad = reports.iter().any(|report| report.bad.is_some());
                 PhaseRecord { reason: if bad { StopReason::Diverged } else { StopReason::StepBudget }, reports }
             }
-            Motion::Relax { .. } => self.free_running(limits).await?,
+            _ => self.free_running(limits).await?,
         };
         if planned.remember {
             self.tell_all(|| Directive::Remember)?;

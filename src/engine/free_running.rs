@@ -28,7 +28,7 @@ pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
             Ok(false) => After::Dismissed,
             Err(Broken) => After::Broken,
         },
-        Motion::Relax { .. } => relax(actor, Settler::new(phase.tolerance, phase.steps)).await,
+        Motion::Relax { .. } | Motion::Deviate { .. } => relax(actor, Settler::new(phase.tolerance, phase.steps)).await,
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
     let Some(phase) = actor.layer.phase().copied() else { return After::Broken };
     let exchanged = match phase.motion {
         Motion::Forward => forward(actor).await,
-        Motion::Relax { .. } => exchange(actor).await,
+        Motion::Relax { .. } | Motion::Deviate { .. } => exchange(actor).await,
     };
     if exchanged.is_err() {
         return After::Broken;

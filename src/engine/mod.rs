@@ -42,7 +42,7 @@ use whereabouts::{Watchdog, Whereabouts};
 use crate::layer::group::Group;
 use crate::layer::{LayerSettings, Voice};
 use crate::math::optimizer::OptimizerSpec;
-use crate::math::{Field, Real};
+use crate::math::{Field, Numerics, Real};
 use crate::network::{FeedbackKind, NetworkSpec, Weights};
 use crate::rule::{Plan, PlannedPhase};
 use crate::settling::{Limits, PhaseRecord};
@@ -72,6 +72,8 @@ pub struct EngineSettings {
     pub rate: f64,
     /// The optimiser of every layer.
     pub optimizer: OptimizerSpec,
+    /// How precisely states are held and signals said.
+    pub numerics: Numerics,
     /// Nothing moves for this long: the network has stalled.
     pub stall: Duration,
 }
@@ -97,6 +99,9 @@ pub enum EngineError {
         "layers cut into groups of neurons have tied feedback and one precision per layer: other matrices and lists are not cut"
     )]
     Whole,
+    /// Noise and rounding are put on the signals of whole layers.
+    #[error("limited precision is that of whole layers, not of groups of neurons")]
+    ImpreciseGroups,
     /// A layer could not do what it was told.
     #[error(transparent)]
     Layer(#[from] crate::layer::LayerError),
@@ -172,6 +177,9 @@ impl<T: Real> Engine<T> {
         if whole && network.groups_in_all() > network.depth() + 1 {
             return Err(EngineError::Whole);
         }
+        if settings.numerics.acts() && network.groups_in_all() > network.depth() + 1 {
+            return Err(EngineError::ImpreciseGroups);
+        }
         let mut builder =
             if settings.threads == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
         if settings.threads > 1 {
@@ -185,7 +193,8 @@ impl<T: Real> Engine<T> {
             Schedule::LockStep => Voice::Adjoint,
             Schedule::FreeRunning => Voice::Plain(settings.message),
         };
-        let of_layer = LayerSettings { rate: settings.rate, optimizer: settings.optimizer, voice };
+        let EngineSettings { rate, optimizer, numerics, .. } = settings;
+        let of_layer = LayerSettings { rate, optimizer, voice, numerics };
         let depth = network.depth();
         // Shared: a million neurons do not each need the widths of a million layers.
         let shared = Arc::new(network.clone());
@@ -244,6 +253,11 @@ impl<T: Real> Engine<T> {
             None if from - to == 1 => Some(down.clone()),
             _ => None,
         }
+    }
+
+    /// The number of the next batch, which noise is a function of; without it batches are numbered from 1.
+    pub fn number(&mut self, batch: u64) -> Result<(), EngineError> {
+        self.coordinator.tell_all(|| Directive::Number(batch))
     }
 
     /// Shows a batch: data (`n_0 × batch`) to the input, targets (`n_L × batch`) to the output, its size to everyone.

@@ -16,7 +16,8 @@ fn nudged() -> PlannedPhase {
 fn engine(schedule: Schedule, threads: usize) -> Engine<f64> {
     let network = NetworkSpec::new(&[3, 4, 4, 2], Activation::Tanh, Loss::SquaredError).expect("a network");
     let (message, optimizer, stall) = (Message::ErrorEcho, OptimizerSpec::sgd(0.1), Duration::from_secs(60));
-    let settings = EngineSettings { schedule, threads, message, rate: 0.1, optimizer, stall };
+    let settings =
+        EngineSettings { schedule, threads, message, rate: 0.1, optimizer, numerics: Numerics::default(), stall };
     let weights = network.initial_weights(Init::TorchLinear, 1);
     let mut engine = Engine::new(&network, weights, settings).expect("an engine");
     engine.present(&Field::ones((3, 2)), &Field::ones((2, 2))).expect("present");

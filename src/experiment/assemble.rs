@@ -12,11 +12,11 @@ use crate::engine::virtual_time::clocks::ClockLaws;
 use crate::engine::virtual_time::links::LinkLaws;
 use crate::engine::virtual_time::{VirtualNetwork, VirtualSettings};
 use crate::engine::{Engine, EngineSettings, Schedule};
-use crate::math::Real;
 use crate::math::optimizer::OptimizerSpec;
+use crate::math::{Numerics, Real};
 use crate::network::{Feedback, NetworkError, NetworkSpec, Weights};
 use crate::reference::{Baseline, Synchronous};
-use crate::rule::{Plan, PlanError, RuleName, UpdateTime};
+use crate::rule::{Plan, PlanError, RuleName, UpdateTime, Variables};
 use crate::settling::Limits;
 
 /// Why a configuration can't be run.
@@ -114,6 +114,12 @@ pub fn optimizer(config: &Config) -> OptimizerSpec {
     }
 }
 
+/// The precision of computation that is simulated.
+pub fn numerics(config: &Config) -> Numerics {
+    let crate::config::Numerics { states, messages, state_noise, message_noise } = config.numerics;
+    Numerics { states, messages, state_noise, message_noise, seed: config.seed }
+}
+
 /// Threads of the engine: what was asked for, or all there are.
 pub fn threads(config: &Config) -> usize {
     match config.schedule.threads {
@@ -129,7 +135,11 @@ pub fn plan(config: &Config, network: &NetworkSpec) -> Result<Option<Plan>, Asse
         let (phases, coefficients) = (&learning.phases, &learning.coefficients);
         Some(Plan::spelt_out(network, phases, learning.read_out, coefficients, learning.nudge)?)
     } else {
-        Plan::named(learning.rule, network, learning.nudge, learning.nudging, config.inference.free_phase)?
+        let planned = match config.inference.variables {
+            Variables::State => Plan::named,
+            Variables::Deviation => Plan::in_deviations,
+        };
+        planned(learning.rule, network, learning.nudge, learning.nudging, config.inference.free_phase)?
     };
     match (plan, learning.update) {
         (Some(plan), UpdateTime::Continual) => {
@@ -160,6 +170,7 @@ pub fn virtual_time(config: &Config, network: &NetworkSpec) -> VirtualSettings {
         message: config.links.message,
         rate: config.inference.activity_lr,
         optimizer: optimizer(config),
+        numerics: numerics(config),
         clocks: (0..=network.depth()).map(clock).collect(),
         links: (0..network.depth()).map(|lower| [link(lower, lower + 1), link(lower + 1, lower)]).collect(),
         events_most: config.schedule.events_max as u64,
@@ -186,7 +197,7 @@ pub fn machine_in<T: Real>(
         ScheduleMode::Reference => {
             let order = config.schedule.order;
             let reference = Synchronous::in_order(network, weights, rate, optimizer(config), order);
-            return Ok(Machine::Reference(Box::new(reference)));
+            return Ok(Machine::Reference(Box::new(reference.with_numerics(numerics(config)))));
         }
         ScheduleMode::LockStep => Schedule::LockStep,
         ScheduleMode::FreeRunning => Schedule::FreeRunning,
@@ -204,6 +215,7 @@ pub fn machine_in<T: Real>(
         message: config.links.message,
         rate,
         optimizer: optimizer(config),
+        numerics: numerics(config),
         stall: Duration::from_secs_f64(config.schedule.stall_seconds),
     };
     Ok(Machine::Actors(Box::new(Engine::new(network, weights, settings)?)))

@@ -147,6 +147,17 @@ impl<T: Real> Machine<T> {
         Ok(record.score().unwrap_or_default())
     }
 
+    /// The number of the next batch, which noise is a function of; without it batches are numbered from 1.
+    pub fn number(&mut self, batch: u64) -> Result<(), StepError> {
+        match self {
+            Self::Reference(reference) => reference.number(batch),
+            Self::Actors(engine) => engine.number(batch)?,
+            Self::Virtual(network) => network.number(batch)?,
+            Self::Backprop(_) => {}
+        }
+        Ok(())
+    }
+
     /// A new batch.
     pub(super) fn present(&mut self, data: &Field<T>, target: &Field<T>) -> Result<(), StepError> {
         match self {

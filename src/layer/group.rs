@@ -18,7 +18,7 @@ use ndarray::{Array2, Axis, Slice};
 use super::{Layer, LayerError, LayerSettings};
 use crate::math::{Field, Real, values, values_mut};
 use crate::network::{NetworkSpec, Parameters};
-use crate::signal::{BadNumber, Content, Directive, Extract, Report, Signal, Stamp};
+use crate::signal::{BadNumber, Content, Directive, Extract, Motion, Phase, Report, Signal, Stamp};
 
 /// Where a group stands in its network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,6 +191,10 @@ impl<T: Real> Group<T> {
                 Directive::Present { batch, data: self.own(data), target: self.own(target) }
             }
             // Every step of a phase is made of signals of that phase.
+            Directive::Begin(Phase { motion: Motion::Deviate { .. }, .. }) if self.is_cut() => {
+                let what = "deviation variables are those of whole layers; a network cut into groups has its states";
+                return Err(self.layer.fault(what.into()));
+            }
             Directive::Begin(phase) => {
                 self.below.forget();
                 self.above.forget();
@@ -199,6 +203,10 @@ impl<T: Real> Group<T> {
             other => other,
         };
         self.layer.hear_directive(directive)
+    }
+
+    fn is_cut(&self) -> bool {
+        self.layer.network.groups_in_all() > self.layer.network.depth() + 1
     }
 
     fn own(&self, numbers: Option<Arc<Field<T>>>) -> Option<Arc<Field<T>>> {

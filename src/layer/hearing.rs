@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::Array2;
 
 use super::{Body, Layer, LayerError, Voice};
-use crate::math::{Field, Real};
+use crate::math::{Field, Moment, Real};
 use crate::signal::{Motion, Origin, Phase, Reading, Signal, Teaching};
 
 impl<T: Real> Layer<T> {
@@ -15,6 +15,8 @@ impl<T: Real> Layer<T> {
         data: Option<Arc<Field<T>>>,
         target: Option<Arc<Field<T>>>,
     ) -> Result<(), LayerError> {
+        self.rejoin();
+        self.moment = Moment { batch: self.moment.batch.wrapping_add(1), phase: 0, step: 0 };
         let shape = (self.units, batch);
         let given = |numbers: Option<Arc<Field<T>>>, what| match numbers {
             Some(numbers) if numbers.dim() == shape => Ok(numbers),
@@ -46,19 +48,23 @@ impl<T: Real> Layer<T> {
         }
     }
 
-    pub(super) fn begin(&mut self, phase: Phase) {
+    pub(super) fn begin(&mut self, phase: Phase) -> Result<(), LayerError> {
         self.teaching = Teaching::Free;
-        if let Motion::Relax { teaching, from } = phase.motion {
-            self.teaching = teaching;
-            self.begin_at(from);
+        match phase.motion {
+            Motion::Deviate { nudge } => {
+                self.teaching = Teaching::Nudged(nudge);
+                self.deviate(T::of(nudge))?;
+            }
+            motion => self.rejoin_for(motion),
         }
-        let nudge = self.nudge();
+        let gain = self.output_gain();
         if let (Some(outgoing), true) = (&mut self.outgoing, self.index + 1 == self.network.depth()) {
-            outgoing.above.gain = nudge;
+            outgoing.above.gain = gain;
         }
         if let Some(incoming) = &mut self.incoming {
             incoming.touch();
         }
+        self.moment.phase += 1;
         self.phase = Some(phase);
         self.step = 0;
         self.staleness = 0;
@@ -66,6 +72,16 @@ impl<T: Real> Layer<T> {
         self.bad = None;
         self.arrived = false;
         self.begin_drift();
+        Ok(())
+    }
+
+    /// A phase whose variables are the states themselves.
+    fn rejoin_for(&mut self, motion: Motion) {
+        self.rejoin();
+        if let Motion::Relax { teaching, from } = motion {
+            self.teaching = teaching;
+            self.begin_at(from);
+        }
     }
 
     /// Puts the states where a phase begins; a clamped output is put on its target.

@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 
+use super::deviating::Ground;
+use super::imprecision::Channel;
 use super::pages::Pages;
 use super::precision::UnitPrecision;
-use crate::energy::{Activation, EnergyKind, Loss, predictive_coding};
+use crate::energy::{Activation, EnergyKind, Loss, deviation, predictive_coding};
 use crate::math::{Field, Real, values, values_mut};
 use crate::network::NetworkSpec;
 use crate::signal::{Content, Message, Signal, Stamp};
@@ -25,8 +27,10 @@ pub(super) struct Incoming<T> {
     pub(super) units: Option<UnitPrecision<T>>,
     /// What goes down is an answer to the current, not the state alone.
     answers: bool,
-    /// The current that last arrived.
+    /// The current that last arrived, or `c`, its deviation.
     pub(super) current: Option<Signal<T>>,
+    /// What deviations are measured from, in a phase of them.
+    pub(super) ground: Option<Ground<T>>,
     /// `e`, up to date unless `stale`.
     pub(super) error: Field<T>,
     /// Version of the last error spoken or ready to be spoken.
@@ -43,7 +47,7 @@ pub(super) struct Incoming<T> {
 pub(super) enum Against<'a, T> {
     /// A hidden layer's own state.
     State(&'a Field<T>),
-    /// The output's target, and λ.
+    /// The output's target, and λ (one where everything is in units of λ).
     Target(&'a Field<T>, Loss, T),
     /// Nothing: the state itself, or ρ of it, is what goes down (`energy::hopfield`, `energy::rate`).
     Own(&'a Field<T>),
@@ -57,6 +61,7 @@ impl<T: Real> Incoming<T> {
             units: UnitPrecision::new(network, layer),
             answers: network.energy() == EnergyKind::PredictiveCoding,
             current: None,
+            ground: None,
             error: Array2::zeros((0, 0)),
             version: 0,
             stale: true,
@@ -111,17 +116,25 @@ impl<T: Real> Incoming<T> {
             self.scratch = Array2::zeros((rows, batch));
         }
         let (a, error, scratch) = (&*current.numbers, &mut self.error, &mut self.scratch);
-        let (f, precision, units) = (self.activation, self.precision, self.units.as_ref());
+        let (f, precision, units, ground) =
+            (self.activation, self.precision, self.units.as_ref(), self.ground.as_ref());
         let adjoint = |error: &mut Field<T>, scratch: &mut Field<T>, out: &mut Field<T>| match *against {
-            Against::State(x) => match units {
-                Some(units) => units.errors(f, x, a, error, out),
-                None => {
+            Against::State(x) => match (ground, units) {
+                (Some(ground), _) => {
+                    let currents = (values(&ground.current), values(a));
+                    let (error, out) = (values_mut(error), values_mut(out));
+                    deviation::errors(f, (precision, ground.nudge), values(x), currents, error, out);
+                }
+                (None, Some(units)) => units.errors(f, x, a, error, out),
+                (None, None) => {
                     let (error, out) = (values_mut(error), values_mut(out));
                     predictive_coding::errors(f, precision, values(x), values(a), error, out);
                 }
             },
             Against::Own(_) => {}
             Against::Target(target, loss, nudge) => {
+                let total = ground.map(|ground| ground.total(a));
+                let a = total.as_ref().unwrap_or(a);
                 loss.outputs_into(f, a, scratch);
                 let parts = values(target).iter().zip(values(scratch)).zip(values(a));
                 for (((&t, &p), &a), (e, d)) in parts.zip(values_mut(error).iter_mut().zip(values_mut(out))) {
@@ -163,11 +176,12 @@ impl<T: Real> Incoming<T> {
     }
 
     /// The error, stamped; `None` before anything was heard. Call `refresh` first.
-    pub(super) fn speak(&mut self, phase: u64, step: u64) -> Option<Signal<T>> {
+    pub(super) fn speak(&mut self, (phase, step): (u64, u64), channel: Channel) -> Option<Signal<T>> {
         let (content, answers, numbers) = self.ready.as_ref()?;
         self.said = self.version;
         let stamp = Stamp { phase, step, version: self.version, answers: *answers };
-        Some(Signal { stamp, content: *content, numbers: Arc::clone(numbers) })
+        let numbers = channel.carry(numbers, self.version, &mut self.pages);
+        Some(Signal { stamp, content: *content, numbers })
     }
 }
 

@@ -9,10 +9,13 @@ impl<T: Real> Layer<T> {
         let drifted = self.drift();
         // Taken out and put back, so that the source can be read beside it.
         let Some(mut outgoing) = self.outgoing.take() else { return Ok(()) };
-        let collected = match drifted {
+        let collected = match (drifted, self.source(), self.total_state()) {
             // The weights have moved all along; this was the last of their steps.
-            Some(drifted) => drifted,
-            None => self.source().is_some_and(|source| outgoing.collect(source, coefficient)),
+            (Some(drifted), ..) => drifted,
+            // What is sent up is u; what the error is multiplied with is x.
+            (None, Some(u), Some(x)) => outgoing.refresh_adjoint(u).is_some() && outgoing.collect(&x, coefficient),
+            (None, Some(source), None) => outgoing.collect(source, coefficient),
+            (None, None, _) => false,
         };
         self.outgoing = Some(outgoing);
         if collected { Ok(()) } else { Err(self.fault("no error has come down that could be learnt from".into())) }
@@ -36,18 +39,18 @@ impl<T: Real> Layer<T> {
 
     pub(super) fn extract(&mut self, wanted: Wanted) -> Result<Extract<T>, LayerError> {
         self.settle_arrival();
-        match wanted {
-            Wanted::Feedback => return Ok(self.extract_feedback()),
-            Wanted::Precision => return Ok(self.extract_precision()),
+        match (wanted, self.total_state()) {
+            (Wanted::Feedback, _) => return Ok(self.extract_feedback()),
+            (Wanted::Precision, _) => return Ok(self.extract_precision()),
+            (Wanted::State, Some(state)) => return Ok(Extract::State(state)),
             _ => {}
         }
         let Some(outgoing) = &self.outgoing else {
             if let (Wanted::State, Some(state)) = (wanted, self.state()) {
                 return Ok(Extract::State(state.clone()));
             }
-            let current = self.incoming.as_ref().and_then(|incoming| incoming.current.as_ref());
-            return Ok(match (wanted, current) {
-                (Wanted::State, Some(current)) => Extract::State((*current.numbers).clone()),
+            return Ok(match (wanted, self.current()) {
+                (Wanted::State, Some(current)) => Extract::State(current.into_owned()),
                 _ => Extract::Nothing,
             });
         };

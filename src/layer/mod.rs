@@ -17,10 +17,13 @@
 //! coding, no state of its own. Nothing here is `async`, and no method waits. Next: `crate::engine` for the task around it,
 //! `crate::reference` for the program that contradicts it if it is wrong.
 
+mod above;
 mod continual;
+mod deviating;
 mod feedback;
 pub mod group;
 mod hearing;
+mod imprecision;
 mod incoming;
 mod learning;
 mod outgoing;
@@ -34,15 +37,16 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 
+use above::Above;
 use feedback::Feedback;
 use incoming::Incoming;
 pub use incoming::Voice;
-use outgoing::{Above, Outgoing};
+use outgoing::Outgoing;
 use precision::UnitPrecision;
 
 use crate::energy::EnergyKind;
 use crate::math::optimizer::OptimizerSpec;
-use crate::math::{Extent, Field, Real, values, values_mut};
+use crate::math::{Extent, Field, Moment, Numerics, Real, values, values_mut};
 use crate::network::{NetworkSpec, Parameters};
 use crate::signal::{BadNumber, Directive, Extract, Message, Phase, Teaching};
 
@@ -71,6 +75,8 @@ pub struct LayerSettings {
     pub optimizer: OptimizerSpec,
     /// What goes down.
     pub voice: Voice,
+    /// How precisely the state is held and signals are said.
+    pub numerics: Numerics,
 }
 
 /// One layer of a network.
@@ -89,8 +95,12 @@ pub struct Layer<T> {
     /// ρ(x) where the energy sends that instead of x.
     rho: Field<T>,
     remembered: Option<Field<T>>,
+    /// `x̄_l`, while the state is `u_l` (`deviating`).
+    rest: Option<Arc<Field<T>>>,
     phase: Option<Phase>,
     step: u64,
+    /// Batch and phase within it, for the noise.
+    moment: Moment,
     staleness: u64,
     drive: Field<T>,
     measured: Option<Extent>,
@@ -154,8 +164,10 @@ impl<T: Real> Layer<T> {
             teaching: Teaching::Free,
             rho: Array2::zeros((0, 0)),
             remembered: None,
+            rest: None,
             phase: None,
             step: 0,
+            moment: Moment::default(),
             staleness: 0,
             drive: Array2::zeros((0, 0)),
             measured: None,
@@ -196,7 +208,8 @@ impl<T: Real> Layer<T> {
     pub fn hear_directive(&mut self, directive: Directive<T>) -> Result<Option<Extract<T>>, LayerError> {
         match directive {
             Directive::Present { batch, data, target } => self.present(batch, data, target)?,
-            Directive::Begin(phase) => self.begin(phase),
+            Directive::Begin(phase) => self.begin(phase)?,
+            Directive::Number(batch) => self.moment.batch = batch.wrapping_sub(1),
             Directive::Remember => self.remembered = self.state().cloned(),
             Directive::Collect { coefficient } => self.collect(coefficient)?,
             Directive::Learn => self.learn()?,

@@ -15,10 +15,11 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 
+use super::above::Above;
+use super::deviating::Ground;
 use super::feedback::Feedback;
+use super::imprecision::Channel;
 use super::pages::Pages;
-use super::precision::UnitPrecision;
-use crate::energy::{Activation, Loss};
 use crate::math::kernel::{Left, Shape, Start};
 use crate::math::optimizer::{Optimizer, OptimizerSpec};
 use crate::math::{Field, Real, transpose_into, values, values_mut};
@@ -28,47 +29,15 @@ use crate::signal::{Content, Signal, Stamp};
 /// Predictions that may be unanswered at a time before the layer waits with new ones, unless a schedule says otherwise.
 const UNANSWERED_MOST: usize = 64;
 
-/// How the layer above responds to a current: known from the network's description, not from any message.
-#[derive(Clone, Debug)]
-pub(super) struct Above<T> {
-    pub(super) activation: Activation,
-    /// `Some` if it is the output.
-    pub(super) loss: Option<Loss>,
-    /// Π of the layer above, or λ if it is the output.
-    pub(super) gain: T,
-    /// Π of its units, where they have precisions of their own.
-    pub(super) units: Option<UnitPrecision<T>>,
-}
-
-impl<T: Real> Above<T> {
-    /// `r(a)`: Π f(a), or λ p(a) at the output.
-    fn response(&self, current: &Field<T>) -> Field<T> {
-        let mut out = Array2::zeros(current.dim());
-        match self.loss {
-            Some(loss) => loss.outputs_into(self.activation, current, &mut out),
-            None => self.activation.values_into(values(current), values_mut(&mut out)),
-        }
-        match &self.units {
-            Some(units) => units.weigh(&mut out),
-            None => out.mapv_inplace(|value| self.gain * value),
-        }
-        out
-    }
-
-    fn slope(&self, current: T) -> T {
-        match self.loss {
-            Some(loss) => loss.slope(self.activation, current),
-            None => self.activation.value_and_slope(current).1,
-        }
-    }
-}
-
 /// Weights and everything that passes through them.
 #[derive(Debug)]
 pub(super) struct Outgoing<T> {
     pub(super) parameters: Parameters<T>,
     pub(super) optimizers: [Optimizer<T>; 2],
     pub(super) above: Above<T>,
+    /// What deviations are measured from, in a phase of them; their prediction has no bias.
+    pub(super) ground: Option<Ground<T>>,
+    no_bias: Vec<T>,
     /// The bias is this part's to learn; where a layer is cut into groups, one of them has it.
     pub(super) owns_bias: bool,
     /// `B`, if errors do not come down through the weights themselves.
@@ -79,7 +48,9 @@ pub(super) struct Outgoing<T> {
     pub(super) moved: bool,
     /// Version of the last one spoken.
     pub(super) said: u64,
-    prediction: Option<Arc<Field<T>>>,
+    pub(super) prediction: Option<Arc<Field<T>>>,
+    /// The prediction of this version as it was computed, where what is heard of it differs.
+    computed: Option<(u64, Arc<Field<T>>)>,
     unanswered: VecDeque<(u64, Arc<Field<T>>)>,
     pub(super) unanswered_most: usize,
     echoes: bool,
@@ -104,12 +75,15 @@ impl<T: Real> Outgoing<T> {
             parameters,
             optimizers,
             above,
+            ground: None,
+            no_bias: vec![T::zero(); to],
             owns_bias: true,
             back: None,
             version: 0,
             moved: true,
             said: 0,
             prediction: None,
+            computed: None,
             unanswered: VecDeque::new(),
             unanswered_most: UNANSWERED_MOST,
             echoes: false,
@@ -128,6 +102,7 @@ impl<T: Real> Outgoing<T> {
     /// Forgets what belonged to another batch.
     pub(super) fn clear(&mut self) {
         self.prediction = None;
+        self.computed = None;
         self.unanswered.clear();
         self.heard = None;
         self.moved = true;
@@ -140,6 +115,14 @@ impl<T: Real> Outgoing<T> {
     pub(super) fn weights_moved(&mut self) {
         self.moved = true;
         self.stale = true;
+    }
+
+    /// The variables change: nothing that was said or heard counts any more, but what was collected does.
+    pub(super) fn start_over(&mut self, ground: Option<Ground<T>>) {
+        let terms = self.terms;
+        self.clear();
+        self.terms = terms;
+        self.ground = ground;
     }
 
     /// From now on errors come with an echo, so predictions have to be remembered until they are answered.
@@ -169,7 +152,8 @@ impl<T: Real> Outgoing<T> {
         }
         let (to, from) = self.parameters.weights.dim();
         let batch = state.ncols();
-        let (weights, bias) = (values(&self.parameters.weights), &self.parameters.bias);
+        let bias = if self.ground.is_some() { &self.no_bias } else { &self.parameters.bias };
+        let weights = values(&self.parameters.weights);
         let page = self.pages.publish(to, batch, |page| {
             if batch == 1 {
                 T::current_of_one(weights, bias, values(state), values_mut(page));
@@ -188,12 +172,31 @@ impl<T: Real> Outgoing<T> {
     }
 
     /// The prediction of the layer above, stamped.
-    pub(super) fn speak(&mut self, state: &Field<T>, phase: u64, step: u64) -> Signal<T> {
+    pub(super) fn speak(&mut self, state: &Field<T>, (phase, step): (u64, u64), channel: Channel) -> Signal<T> {
         self.refresh_prediction(state);
         self.said = self.version;
+        if !channel.is_clean() {
+            self.misspeak(channel);
+        }
         let numbers = Arc::clone(self.prediction.as_ref().expect("a refreshed prediction exists"));
         let answers = self.heard.as_ref().map_or(0, |error| error.stamp.version);
         Signal { stamp: Stamp { phase, step, version: self.version, answers }, content: Content::Prediction, numbers }
+    }
+
+    /// What is remembered as said is what is heard: not quite what was computed, which is kept to be said again.
+    fn misspeak(&mut self, channel: Channel) {
+        if self.computed.as_ref().is_none_or(|(version, _)| *version != self.version) {
+            self.computed = self.prediction.take().map(|prediction| (self.version, prediction));
+        }
+        let (version, computed) = self.computed.as_ref().expect("a refreshed prediction exists");
+        let heard = channel.carry(computed, *version, &mut self.pages);
+        if let Some((remembered, page)) = self.unanswered.back_mut()
+            && *remembered == self.version
+        {
+            page.clone_from(&heard);
+            self.stale = true;
+        }
+        self.prediction = Some(heard);
     }
 
     /// A spoken prediction was replaced before it was heard: no error will ever answer it.
@@ -214,26 +217,28 @@ impl<T: Real> Outgoing<T> {
     }
 
     /// `d` of the layer above, given everything heard and the present prediction; `None` before an error was heard.
-    fn refresh_adjoint(&mut self, state: &Field<T>) -> Option<()> {
+    pub(super) fn refresh_adjoint(&mut self, state: &Field<T>) -> Option<()> {
         let content = self.heard.as_ref()?.content;
         if content == Content::Adjoint || content == Content::Prediction {
             return Some(());
         }
         self.refresh_prediction(state);
         let heard = self.heard.as_ref()?;
-        let now = self.prediction.as_ref()?;
+        let now = &**self.prediction.as_ref()?;
+        let ground = self.ground.as_ref();
         let mut error = (*heard.numbers).clone();
         match content {
-            Content::State => error.zip_mut_with(&self.above.response(now), |e, &r| *e = *e - r),
+            Content::State => error.zip_mut_with(&self.above.response(now, ground), |e, &r| *e = *e - r),
             _ if heard.stamp.answers == self.version => {}
             _ => {
                 let answered = self.unanswered.iter().find(|(version, _)| *version == heard.stamp.answers);
                 let used = &answered.expect("an answered prediction is remembered until a newer one is answered").1;
-                let (then, now) = (self.above.response(used), self.above.response(now));
+                let (then, now) = (self.above.response(used, ground), self.above.response(now, ground));
                 ndarray::Zip::from(&mut error).and(&then).and(&now).for_each(|e, &then, &now| *e = *e + (then - now));
             }
         }
-        error.zip_mut_with(now, |e, &a| *e = *e * self.above.slope(a));
+        let total = ground.map(|ground| ground.total(now));
+        error.zip_mut_with(total.as_ref().unwrap_or(now), |e, &a| *e = *e * self.above.slope(a));
         self.adjoint = error;
         Some(())
     }

@@ -14,6 +14,7 @@ impl<T: Real> Layer<T> {
         let (Body::Hidden(state), Some(incoming)) = (&mut self.body, &mut self.incoming) else { return };
         let Some(current) = &incoming.current else { return };
         incoming.activation.values_into(values(&current.numbers), values_mut(state));
+        self.hold();
         self.state_moved();
     }
 
@@ -35,6 +36,7 @@ impl<T: Real> Layer<T> {
                 hopfield::clip(values_mut(state));
             }
         }
+        self.hold();
         self.state_moved();
         residual
     }
@@ -126,14 +128,14 @@ impl<T: Real> Layer<T> {
     }
 
     pub(super) fn refresh_error(&mut self) -> bool {
-        let nudge = self.nudge();
+        let gain = self.output_gain();
         let energy = self.network.energy();
         let Some(incoming) = &mut self.incoming else { return false };
         let against = match &self.body {
             _ if energy == EnergyKind::Hopfield => Against::Own(&self.rho),
             Body::Output { state, .. } if energy == EnergyKind::Rate => Against::Own(state),
             Body::Hidden(state) if energy == EnergyKind::Rate => Against::Own(state),
-            Body::Output { target, .. } => Against::Target(target, self.network.loss(), nudge),
+            Body::Output { target, .. } => Against::Target(target, self.network.loss(), gain),
             Body::Hidden(state) => Against::State(state),
             Body::Input(data) => Against::State(data),
         };

@@ -4,13 +4,14 @@ use super::incoming::Incoming;
 use super::outgoing::Outgoing;
 use super::{Body, Layer};
 use crate::energy::{Activation, EnergyKind, Score, hopfield};
-use crate::math::{Real, sum_of_squares, values};
+use crate::math::{Held, Real, sum_of_squares, values};
 use crate::signal::{Report, Repose, Signal, Teaching, Versions};
 
 impl<T: Real> Layer<T> {
     /// The prediction of the layer above; `None` at the output. Computed anew only if the state moved.
     pub fn speak_prediction(&mut self) -> Option<Signal<T>> {
         let (phase, step) = (self.phase.map_or(0, |phase| phase.number), self.step);
+        let channel = self.channel(Held::Ascending);
         let hopfield = self.network.energy() == EnergyKind::Hopfield;
         let source = match &self.body {
             _ if hopfield => &self.rho,
@@ -18,14 +19,15 @@ impl<T: Real> Layer<T> {
             Body::Hidden(state) => state,
             Body::Output { .. } => return None,
         };
-        self.outgoing.as_mut().map(|outgoing| outgoing.speak(source, phase, step))
+        self.outgoing.as_mut().map(|outgoing| outgoing.speak(source, (phase, step), channel))
     }
 
     /// The error for the layer below; `None` at the input and before anything was heard.
     pub fn speak_error(&mut self) -> Option<Signal<T>> {
         let (phase, step) = (self.phase.map_or(0, |phase| phase.number), self.step);
         self.refresh_error();
-        self.incoming.as_mut().and_then(|incoming| incoming.speak(phase, step))
+        let channel = self.channel(Held::Descending);
+        self.incoming.as_mut().and_then(|incoming| incoming.speak((phase, step), channel))
     }
 
     /// True if the state has a prediction that was not spoken, and there is room for it.
@@ -82,6 +84,9 @@ impl<T: Real> Layer<T> {
     /// This layer's share of the energy, summed over the batch.
     fn energy(&self, score: Option<Score>) -> f64 {
         let Some(incoming) = self.incoming.as_ref().filter(|_| self.network.descends_an_energy()) else { return 0.0 };
+        if let Some(energy) = self.deviation_energy() {
+            return energy;
+        }
         let supervised = self.nudge().wide() * score.map_or(0.0, |score| score.loss);
         match (self.network.energy(), &self.body, &incoming.current) {
             (EnergyKind::PredictiveCoding, Body::Hidden(_), _) => match &incoming.units {
@@ -106,7 +111,7 @@ impl<T: Real> Layer<T> {
         if self.network.energy().has_output_state() {
             return Some(self.network.loss().score(Activation::Identity, state, target));
         }
-        let current = incoming.current.as_ref()?;
-        Some(self.network.loss().score(incoming.activation, &current.numbers, target))
+        let current = self.current()?;
+        Some(self.network.loss().score(incoming.activation, &current, target))
     }
 }

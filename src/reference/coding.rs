@@ -13,20 +13,23 @@
 //!
 //! Differs from Algorithm 1: the sign of its update and the place of λ (see `energy::loss`).
 
+mod reports;
+
 use ndarray::Array2;
 
 use super::Order;
 use super::contrast::Contrast;
+use super::deviation::Deviation;
 use super::feedback::Descent;
+use super::numerics::Imprecision;
 use super::precision::Precisions;
-use super::shares::{sum_of_groups, sum_of_shares};
-use crate::energy::Score;
+use super::shares::sum_of_shares;
 use crate::math::kernel::{Left, Shape, Start};
-use crate::math::{Field, Real, extent, sum_of_squares, values, values_mut};
+use crate::math::{Field, Real, values, values_mut};
 use crate::network::{NetworkSpec, Weights};
 use crate::rule::{Plan, PlannedPhase};
 use crate::settling::{Limits, Look, PhaseRecord, StopReason, Stopper};
-use crate::signal::{BadNumber, Motion, Origin, Reading, Report, Repose, Teaching, Versions};
+use crate::signal::{Motion, Origin, Reading, Report, Repose, Teaching, Versions};
 
 /// The states of a predictive-coding network.
 #[derive(Debug)]
@@ -37,7 +40,9 @@ pub(super) struct Coding<T> {
     /// `x_0 … x_{L−1}`.
     x: Vec<Field<T>>,
     target: Field<T>,
-    /// `a_1 … a_L`, at index l − 1; likewise below.
+    /// `W_1 x_0 + b_1`, which does not change while the data are clamped.
+    first: Field<T>,
+    /// `a_1 … a_L` as heard, at index l − 1; likewise below.
     a: Vec<Field<T>>,
     e: Vec<Field<T>>,
     d: Vec<Field<T>>,
@@ -48,6 +53,9 @@ pub(super) struct Coding<T> {
     pub(super) descent: Descent<T>,
     /// Precisions of single units.
     pub(super) precisions: Precisions<T>,
+    pub(super) imprecision: Imprecision,
+    /// A phase in deviation variables, which leaves `x` and `a` at the free equilibrium.
+    deviation: Option<Box<Deviation<T>>>,
 }
 
 impl<T: Real> Coding<T> {
@@ -56,29 +64,37 @@ impl<T: Real> Coding<T> {
         let none = Vec::new;
         let precisions = Precisions::new(network);
         let (network, rate, target) = (network.clone(), T::of(rate), Array2::zeros((0, 0)));
+        let (a, e, d, drive, first) = (none(), none(), none(), none(), Array2::zeros((0, 0)));
         Self {
             network,
             rate,
             order,
             x: none(),
             target,
-            a: none(),
-            e: none(),
-            d: none(),
-            drive: none(),
+            first,
+            a,
+            e,
+            d,
+            drive,
             remembered: None,
             descent,
             precisions,
+            imprecision: Imprecision::default(),
+            deviation: None,
         }
     }
 
     /// `x_0 … x_{L−1}`, then the current `a_L`.
     pub(super) fn states(&self) -> Vec<Field<T>> {
-        self.x.iter().chain(self.a.last()).cloned().collect()
+        match &self.deviation {
+            Some(deviation) => deviation.states(),
+            None => self.x.iter().chain(self.a.last()).cloned().collect(),
+        }
     }
 
     /// A new batch.
     pub(super) fn present(&mut self, data: &Field<T>, target: &Field<T>, weights: &Weights<T>) {
+        self.deviation = None;
         let widths = self.network.widths();
         let batch = data.ncols();
         assert_eq!(data.nrows(), widths[0], "data have one row per input");
@@ -91,7 +107,8 @@ impl<T: Real> Coding<T> {
         }
         self.x[0].assign(data);
         self.target.clone_from(target);
-        self.a[0] = sum_of_shares(&self.network, 0, &weights[0], &self.x[0]);
+        self.first = sum_of_shares(&self.network, 0, &weights[0], &self.x[0]);
+        self.imprecision.present();
     }
 
     /// Runs one phase to its end. A phase that is read at the first arrival is read here, into `contrast`.
@@ -102,13 +119,25 @@ impl<T: Real> Coding<T> {
         weights: &Weights<T>,
         contrast: &mut Contrast<T>,
     ) -> PhaseRecord {
+        self.deviation = None;
+        self.imprecision.begin();
         let record = match (planned.motion, planned.reading) {
+            (Motion::Deviate { nudge }, _) => {
+                assert!(self.order == Order::Jacobi, "deviation variables move all at once");
+                let start = Deviation::new(&self.network, nudge, &self.x, &self.a, &self.target);
+                self.deviation.insert(Box::new(start)).relax(self.rate, self.imprecision, limits, weights)
+            }
             (Motion::Forward, _) => {
                 // At the free equilibrium every error is zero (Eq. 20); only the output has something to report.
                 self.forward(weights);
                 let mut bad = vec![None; self.network.depth() + 1];
-                self.errors(T::zero());
-                self.drives(weights);
+                self.errors(0, T::zero());
+                // No error is said in a wave: what is left is what limited precision makes of x − f(a).
+                self.drive
+                    .iter_mut()
+                    .skip(1)
+                    .zip(&self.e)
+                    .for_each(|(drive, e)| drive.zip_mut_with(e, |g, &e| *g = -e));
                 self.find_bad(0, &mut bad);
                 let reason = if bad.iter().any(Option::is_some) { StopReason::Diverged } else { StopReason::Wave };
                 PhaseRecord { reason, reports: self.reports(0, 0.0, limits.tolerance, &bad) }
@@ -138,10 +167,14 @@ impl<T: Real> Coding<T> {
     }
 
     fn forward(&mut self, weights: &Weights<T>) {
+        self.a[0].assign(&self.first);
+        self.imprecision.ascending(0, 0, &mut self.a[0]);
         for (l, parameters) in weights.iter().enumerate().skip(1) {
             let f = self.network.activation(l);
             f.values_into(values(&self.a[l - 1]), values_mut(&mut self.x[l]));
+            self.imprecision.state(l, 0, &mut self.x[l]);
             self.a[l] = sum_of_shares(&self.network, l, parameters, &self.x[l]);
+            self.imprecision.ascending(l, 0, &mut self.a[l]);
         }
     }
 
@@ -156,13 +189,14 @@ impl<T: Real> Coding<T> {
         let depth = self.network.depth();
         let mut bad = vec![None; depth + 1];
         for l in (1..=depth).rev() {
-            self.predict(weights);
-            self.errors(T::of(nudge));
+            let step = (depth - l) as u64;
+            self.predict(step, weights);
+            self.errors(step, T::of(nudge));
             self.drives(weights);
-            self.find_bad((depth - l) as u64, &mut bad);
+            self.find_bad(step, &mut bad);
             contrast.add(l, coefficient, &self.d[l - 1], &self.x[l - 1]);
             if l > 1 {
-                (1..depth).for_each(|l| descend(T::one(), &self.drive[l], &mut self.x[l]));
+                self.descend(step + 1, T::one());
             }
         }
         let reason = if bad.iter().any(Option::is_some) { StopReason::Diverged } else { StopReason::StepBudget };
@@ -174,8 +208,8 @@ impl<T: Real> Coding<T> {
         let mut bad = vec![None; self.network.depth() + 1];
         let (mut step, mut look_at) = (0, 0);
         loop {
-            self.predict(weights);
-            self.errors(T::of(nudge));
+            self.predict(step, weights);
+            self.errors(step, T::of(nudge));
             self.drives(weights);
             self.find_bad(step, &mut bad);
             if step == look_at {
@@ -188,13 +222,18 @@ impl<T: Real> Coding<T> {
                 }
                 look_at = stopper.next_look(step).expect("a used budget ends the phase");
             }
+            step += 1;
             match self.order {
-                Order::Jacobi => {
-                    (1..self.network.depth()).for_each(|l| descend(self.rate, &self.drive[l], &mut self.x[l]));
-                }
+                Order::Jacobi => self.descend(step, self.rate),
                 Order::GaussSeidel => self.sweep(weights),
             }
-            step += 1;
+        }
+    }
+
+    fn descend(&mut self, step: u64, rate: T) {
+        for l in 1..self.network.depth() {
+            descend(rate, &self.drive[l], &mut self.x[l]);
+            self.imprecision.state(l, step, &mut self.x[l]);
         }
     }
 
@@ -207,8 +246,10 @@ impl<T: Real> Coding<T> {
         }
     }
 
-    /// `a_l = W_l x_{l−1} + b_l` above the first layer, whose current does not change while the data are clamped.
-    fn predict(&mut self, weights: &Weights<T>) {
+    /// `a_l = W_l x_{l−1} + b_l`, as heard.
+    fn predict(&mut self, step: u64, weights: &Weights<T>) {
+        self.a[0].assign(&self.first);
+        self.imprecision.ascending(0, step, &mut self.a[0]);
         for l in 2..=self.network.depth() {
             if self.network.groups(l - 1) > 1 {
                 self.a[l - 1] = sum_of_shares(&self.network, l - 1, &weights[l - 1], &self.x[l - 1]);
@@ -224,10 +265,12 @@ impl<T: Real> Coding<T> {
                 let shape = Shape { rows: to, inner: from, cols: batch };
                 T::product(shape, Left::Rows(weights), x, Start::Bias(bias), a);
             }
+            self.imprecision.ascending(l - 1, step, &mut self.a[l - 1]);
         }
     }
 
-    fn errors(&mut self, nudge: T) {
+    /// `e_l`, and `d_l` as heard.
+    fn errors(&mut self, step: u64, nudge: T) {
         let depth = self.network.depth();
         (1..depth).for_each(|l| self.error_of(l));
         let (loss, output, top) = (self.network.loss(), self.network.activation(depth), depth - 1);
@@ -235,6 +278,7 @@ impl<T: Real> Coding<T> {
         self.e[top].zip_mut_with(&self.target, |p, &t| *p = nudge * (t - *p));
         let (e, d) = (&self.e[top], &mut self.d[top]);
         ndarray::Zip::from(d).and(e).and(&self.a[top]).for_each(|d, &e, &a| *d = e * loss.slope(output, a));
+        (1..=depth).for_each(|l| self.imprecision.descending(l, step, &mut self.d[l - 1]));
     }
 
     /// `e_l` and `d_l` of a hidden layer.
@@ -267,49 +311,6 @@ impl<T: Real> Coding<T> {
         self.drive[l].zip_mut_with(&self.e[l - 1], |g, &e| *g = *g - e);
     }
 
-    fn find_bad(&self, step: u64, bad: &mut [Option<BadNumber>]) {
-        let depth = self.network.depth();
-        for (l, slot) in bad.iter_mut().enumerate().skip(1).filter(|(_, slot)| slot.is_none()) {
-            let numbers = values(if l < depth { &self.drive[l] } else { &self.e[l - 1] });
-            if !extent(numbers).finite {
-                let at = numbers.iter().position(|number| !number.is_finite());
-                *slot = at.map(|at| BadNumber { step, unit: at / self.target.ncols() });
-            }
-        }
-    }
-
-    fn reports(&self, step: u64, nudge: f64, tolerance: f64, bad: &[Option<BadNumber>]) -> Vec<Report> {
-        let depth = self.network.depth();
-        let tolerance = T::of(tolerance);
-        (0..=depth)
-            .map(|l| {
-                let mut report = Report { layer: l, step, bad: bad[l], ..blank() };
-                if l == depth {
-                    let score = self.score();
-                    report.score = Some(score);
-                    report.energy = T::of(nudge).wide() * score.loss;
-                } else if l > 0 {
-                    report.residual = extent(values(&self.drive[l])).largest;
-                    report.unsettled = self.drive[l].iter().filter(|drive| drive.abs() > tolerance).count();
-                    let e = &self.e[l - 1];
-                    report.energy = self.precisions.energy(l, e).unwrap_or_else(|| {
-                        let precision = self.network.precision(l);
-                        sum_of_groups(&self.network, l, (e, e), |e, _| 0.5 * sum_of_squares(e) / precision)
-                    });
-                }
-                if !self.network.descends_an_energy() {
-                    report.energy = 0.0;
-                }
-                report
-            })
-            .collect()
-    }
-
-    fn score(&self) -> Score {
-        let depth = self.network.depth();
-        self.network.loss().score(self.network.activation(depth), &self.a[depth - 1], &self.target)
-    }
-
     /// Learns the precisions of single units, where they are learned.
     pub(super) fn learn_precisions(&mut self) {
         self.precisions.learn(&self.e);
@@ -317,6 +318,9 @@ impl<T: Real> Coding<T> {
 
     /// Adds the Hebbian products of phase `index` of a plan to the contrast.
     pub(super) fn collect(&self, plan: &Plan, index: usize, contrast: &mut Contrast<T>) {
+        if let Some(deviation) = &self.deviation {
+            return deviation.collect(plan, index, contrast);
+        }
         let depth = self.network.depth();
         for l in 1..=depth {
             contrast.add(l, plan.coefficient(index, l, depth), &self.d[l - 1], &self.x[l - 1]);
@@ -325,7 +329,7 @@ impl<T: Real> Coding<T> {
 }
 
 /// `x ← x + η·drive`, magnitudes below the flush limit to zero.
-fn descend<T: Real>(rate: T, drive: &Field<T>, state: &mut Field<T>) {
+pub(super) fn descend<T: Real>(rate: T, drive: &Field<T>, state: &mut Field<T>) {
     let (drive, state) = (values(drive), values_mut(state));
     pulp::Arch::new().dispatch(|| {
         for (x, &drive) in state.iter_mut().zip(drive) {

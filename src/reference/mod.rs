@@ -2,7 +2,7 @@
 //! `crate::layer`.
 //!
 //! - [`Synchronous`]: Algorithm 1 with a global clock, in the conventions of `crate::energy` (`coding`, `recurrent`: the two kinds of
-//!   states);
+//!   states; `deviation`: predictive coding in units of λ);
 //! - [`backprop`]: the gradient all of this is measured against, and [`Baseline`], which trains by it.
 //!
 //! - [`implicit`]: recurrent backpropagation, the gradient at the free equilibrium of the Hopfield energy.
@@ -16,10 +16,12 @@ pub mod backprop;
 mod baseline;
 mod coding;
 mod contrast;
+mod deviation;
 pub mod eq17;
 mod feedback;
 pub mod implicit;
 mod learner;
+mod numerics;
 mod precision;
 mod recurrent;
 mod shares;

@@ -15,6 +15,7 @@ use super::coding::blank;
 use super::contrast::Contrast;
 use super::feedback::Descent;
 use super::learner::Learner;
+use super::numerics::Imprecision;
 use super::shares::{sum_of_groups, sum_of_shares};
 use crate::energy::{Activation, EnergyKind, hopfield, rate, step};
 use crate::math::kernel::{Left, Shape, Start};
@@ -40,6 +41,9 @@ pub(super) struct Recurrent<T> {
     remembered: Option<Vec<Field<T>>>,
     /// What errors come down through.
     pub(super) descent: Descent<T>,
+    /// `s_1 … s_L` as the layer below hears them, at their index.
+    heard: Vec<Field<T>>,
+    pub(super) imprecision: Imprecision,
 }
 
 impl<T: Real> Recurrent<T> {
@@ -48,7 +52,9 @@ impl<T: Real> Recurrent<T> {
         assert!(network.energy().has_output_state(), "predictive coding is `Synchronous`");
         let none = Vec::new;
         let (network, rate, target) = (network.clone(), T::of(rate), Array2::zeros((0, 0)));
-        Self { network, rate, x: none(), s: none(), a: none(), drive: none(), target, remembered: None, descent }
+        let (imprecision, heard) = (Imprecision::default(), none());
+        let (x, s, a, drive) = (none(), none(), none(), none());
+        Self { network, rate, x, s, a, drive, target, remembered: None, descent, heard, imprecision }
     }
 
     /// `x_0 … x_L`.
@@ -65,6 +71,7 @@ impl<T: Real> Recurrent<T> {
         }
         self.x[0].assign(data);
         self.target.clone_from(target);
+        self.imprecision.present();
     }
 
     /// Runs one phase to its end.
@@ -77,10 +84,11 @@ impl<T: Real> Recurrent<T> {
         let Motion::Relax { teaching, from } = planned.motion else {
             unreachable!("plans of networks whose output has a state relax in every phase");
         };
+        self.imprecision.begin();
         self.begin(teaching, from);
         let continual = if let Reading::Continual(coefficient) = planned.reading { Some(coefficient) } else { None };
         if let Some(coefficient) = continual {
-            learner.contrast.begin_drift(coefficient, &self.s, &self.s);
+            learner.contrast.begin_drift(coefficient, &self.heard, &self.s);
         }
         let record = self.relax(teaching, limits, learner, continual);
         if planned.remember {
@@ -115,7 +123,7 @@ impl<T: Real> Recurrent<T> {
 
     /// Moves the weights by what the Hebbian products have changed since the last time (Ernoult et al. 2020).
     pub(super) fn drift(&mut self, coefficient: f64, learner: &mut Learner<'_, T>) {
-        let change = learner.contrast.drift(coefficient, &self.s, &self.s);
+        let change = learner.contrast.drift(coefficient, &self.heard, &self.s);
         learner.update(&change);
         self.descent.learn(learner.weights, &change, learner.contrast.mean());
     }
@@ -135,7 +143,10 @@ impl<T: Real> Recurrent<T> {
         loop {
             for l in 1..=depth {
                 self.a[l] = sum_of_shares(&self.network, l - 1, &learner.weights[l - 1], &self.s[l - 1]);
+                self.imprecision.ascending(l - 1, step_now, &mut self.a[l]);
             }
+            self.heard.clone_from(&self.s);
+            (1..=depth).for_each(|l| self.imprecision.descending(l, step_now, &mut self.heard[l]));
             (1..=top).for_each(|l| self.drive_of(l, teaching, learner.weights));
             for (l, bad) in bad.iter_mut().enumerate().take(top + 1).skip(1) {
                 if bad.is_none() && !extent(values(&self.drive[l])).finite {
@@ -162,8 +173,9 @@ impl<T: Real> Recurrent<T> {
                     self.x[l].mapv_inplace(|x| x.max(T::zero()).min(T::one()));
                 }
             }
-            self.sources();
             step_now += 1;
+            (1..=top).for_each(|l| self.imprecision.state(l, step_now, &mut self.x[l]));
+            self.sources();
         }
     }
 
@@ -182,9 +194,9 @@ impl<T: Real> Recurrent<T> {
             let shape = Shape { rows: from, inner: to, cols: batch };
             if batch == 1 {
                 let (shape, w) = (Shape { rows: 1, inner: to, cols: from }, values(b));
-                T::product(shape, Left::Rows(values(&self.s[l + 1])), w, Start::Zero, values_mut(&mut g));
+                T::product(shape, Left::Rows(values(&self.heard[l + 1])), w, Start::Zero, values_mut(&mut g));
             } else {
-                T::product(shape, left, values(&self.s[l + 1]), Start::Zero, values_mut(&mut g));
+                T::product(shape, left, values(&self.heard[l + 1]), Start::Zero, values_mut(&mut g));
             }
             g
         });
@@ -235,7 +247,7 @@ impl<T: Real> Recurrent<T> {
     pub(super) fn collect(&self, plan: &Plan, index: usize, contrast: &mut Contrast<T>) {
         let depth = self.network.depth();
         for l in 1..=depth {
-            contrast.add(l, plan.coefficient(index, l, depth), &self.s[l], &self.s[l - 1]);
+            contrast.add(l, plan.coefficient(index, l, depth), &self.heard[l], &self.s[l - 1]);
         }
     }
 }

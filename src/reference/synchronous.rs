@@ -8,9 +8,10 @@ use super::coding::Coding;
 use super::contrast::Contrast;
 use super::feedback::Descent;
 use super::learner::Learner;
+use super::numerics::Imprecision;
 use super::recurrent::Recurrent;
 use crate::math::optimizer::{Optimizer, OptimizerSpec};
-use crate::math::{Field, Real};
+use crate::math::{Field, Numerics, Real};
 use crate::network::{FeedbackState, NetworkSpec, Weights};
 use crate::rule::{Plan, PlannedPhase};
 use crate::settling::{Limits, PhaseRecord};
@@ -61,6 +62,23 @@ impl<T: Real> Synchronous<T> {
         };
         let contrast = Contrast::new(&weights, 1);
         Self { network: network.clone(), weights, optimizers, states, contrast }
+    }
+
+    /// The same with states and signals of limited precision.
+    pub fn with_numerics(mut self, numerics: Numerics) -> Self {
+        match &mut self.states {
+            States::Coding(states) => states.imprecision = Imprecision::new(numerics),
+            States::Recurrent(states) => states.imprecision = Imprecision::new(numerics),
+        }
+        self
+    }
+
+    /// The number of the next batch, which noise is a function of; without it batches are numbered from 1.
+    pub fn number(&mut self, batch: u64) {
+        match &mut self.states {
+            States::Coding(states) => states.imprecision.number(batch),
+            States::Recurrent(states) => states.imprecision.number(batch),
+        }
     }
 
     /// The weights.

@@ -81,7 +81,7 @@ fn parse(text: &str, first: bool, nudge: f64) -> Result<Motion, PlanError> {
 fn nudge_of(motion: Motion, network: &NetworkSpec) -> Option<f64> {
     match motion {
         Motion::Forward | Motion::Relax { teaching: Teaching::Free, .. } => Some(0.0),
-        Motion::Relax { teaching: Teaching::Nudged(nudge), .. } => Some(nudge),
+        Motion::Relax { teaching: Teaching::Nudged(nudge), .. } | Motion::Deviate { nudge } => Some(nudge),
         Motion::Relax { teaching: Teaching::Clamped, .. } => {
             let coding = network.energy() == EnergyKind::PredictiveCoding;
             coding.then(|| network.precision(network.depth()))

@@ -6,7 +6,7 @@ use asynapse::energy::{Activation, Loss};
 use asynapse::engine::{Engine, EngineSettings, Schedule};
 use asynapse::math::optimizer::{OptimizerKind, OptimizerSpec};
 use asynapse::math::random::{Purpose, Stream};
-use asynapse::math::{Field, Real};
+use asynapse::math::{Field, Numerics, Real};
 use asynapse::network::{Init, NetworkSpec, Weights};
 use asynapse::reference::Synchronous;
 use asynapse::rule::{FreePhase, Nudging, Plan, RuleName};
@@ -25,7 +25,15 @@ pub(crate) fn adam() -> OptimizerSpec {
 }
 
 pub(crate) fn settings(schedule: Schedule, threads: usize, message: Message) -> EngineSettings {
-    EngineSettings { schedule, threads, message, rate: RATE, optimizer: adam(), stall: Duration::from_secs(20) }
+    EngineSettings {
+        schedule,
+        threads,
+        message,
+        rate: RATE,
+        optimizer: adam(),
+        numerics: Numerics::default(),
+        stall: Duration::from_secs(20),
+    }
 }
 
 /// Standard-normal data and one-hot targets.

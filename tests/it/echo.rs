@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use asynapse::energy::{Activation, Loss};
 use asynapse::layer::{Layer, LayerSettings, Voice};
+use asynapse::math::Numerics;
 use asynapse::math::optimizer::OptimizerSpec;
 use asynapse::network::{NetworkSpec, Parameters};
 use asynapse::signal::{Directive, Extract, Message, Motion, Origin, Phase, Reading, Teaching, Wanted};
@@ -20,7 +21,12 @@ fn tell_all(layers: &mut [Layer<f64>], number: u64, motion: Motion) {
 
 /// A network after its forward wave, at the beginning of a nudged phase in which nothing has been said yet.
 fn nudged(network: &NetworkSpec, message: Message) -> Vec<Layer<f64>> {
-    let settings = LayerSettings { rate: 0.3, optimizer: OptimizerSpec::sgd(0.1), voice: Voice::Plain(message) };
+    let settings = LayerSettings {
+        rate: 0.3,
+        optimizer: OptimizerSpec::sgd(0.1),
+        voice: Voice::Plain(message),
+        numerics: Numerics::default(),
+    };
     let mut parameters = weights::<f64>(network, 3).into_iter();
     let depth = network.depth();
     let mut layers: Vec<Layer<f64>> =

@@ -13,7 +13,7 @@ fn the_gutter_is_as_wide_as_the_line_number() {
 #[test]
 fn a_value_of_the_wrong_type_is_marked() {
     let problem = only("[learning]\n  nudge = \"0.1\"", &[]);
-    assert_eq!(problem.title, "`learning.nudge` must be a number > 0");
+    assert_eq!(problem.title, "`learning.nudge` must be a number ≥ 0");
     assert_eq!(position(&problem), (Some(2), 11));
     assert_eq!(marked(&problem), "\"0.1\"");
     assert_eq!(problem.marks[0].label, "found the text `0.1`");
@@ -49,7 +49,7 @@ fn a_number_outside_its_limits_is_marked() {
         "inference.tolerance = -1e-9",
         "inference.max_infer_iters = 10_000_001",
         "inference.check_every = 0",
-        "learning.nudge = 0",
+        "learning.nudge = -1e-9",
         "learning.beta1 = 1.0",
         "learning.momentum = -0.1",
         "learning.epochs = 0",
@@ -60,6 +60,16 @@ fn a_number_outside_its_limits_is_marked() {
         assert!(problem.title.starts_with(&format!("`{key}` must be a")), "{problem}");
         assert_eq!(position(&problem).0, Some(1));
     }
+}
+
+#[test]
+fn a_number_format_is_read_and_another_refused() {
+    let problem = only("[numerics]\nstates = \"fixed:99\"", &[]);
+    assert!(problem.title.starts_with("`numerics.states` must be one of `exact`, `bf16`"), "{problem}");
+    assert_eq!(marked(&problem), "\"fixed:99\"");
+    assert_helps(&problem, "N bits from 2 to 24");
+    let numerics = super::config("", &["numerics.states=fixed:8", "numerics.messages=fp8-e4m3"]).numerics;
+    assert_eq!((numerics.states.to_string(), numerics.messages.to_string()), ("fixed:8:4".into(), "fp8-e4m3".into()));
 }
 
 #[test]

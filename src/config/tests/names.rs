@@ -14,7 +14,7 @@ error: unknown key `inference.activity_rate`
   | ^^^^^^^^^^^^^
   = help: did you mean `activity_lr`?
   = help: known keys of [inference]: `activity_lr`, `max_infer_iters`, `tolerance`, `check_every`, \
-          `plateau`, `free_phase`";
+          `plateau`, `free_phase`, `variables`";
     assert_eq!(only(text, &[]).to_string(), expected);
 }
 

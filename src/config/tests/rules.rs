@@ -52,6 +52,43 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ),
     ("inference.tolerance", &["inference.tolerance=0.99e-7"], &["inference.tolerance=1e-7"]),
     ("inference.tolerance", &["inference.tolerance=1e-9"], &["inference.tolerance=1e-9", "dtype=f64"]),
+    (
+        "model.groups",
+        &["model.groups=2", "inference.variables=deviation"],
+        &["model.groups=2", "inference.variables=deviation", "learning.rule=backprop"],
+    ),
+    ("model.groups", &["model.groups=2", "numerics.states=bf16"], &["model.groups=2"]),
+    (
+        "schedule.order",
+        &["schedule.order=gauss-seidel", "schedule.mode=reference", "numerics.message_noise=0.1"],
+        &["schedule.order=gauss-seidel", "schedule.mode=reference"],
+    ),
+    (
+        "inference.variables",
+        &["inference.variables=deviation", "learning.rule=spelt-out"],
+        &["inference.variables=deviation"],
+    ),
+    (
+        "inference.variables",
+        &["inference.variables=deviation", "model.energy=rate"],
+        &["inference.variables=deviation", "model.energy=rate", "learning.rule=backprop"],
+    ),
+    (
+        "inference.variables",
+        &["inference.variables=deviation", "inference.free_phase=relax"],
+        &["inference.variables=deviation"],
+    ),
+    (
+        "inference.variables",
+        &["inference.variables=deviation", "learning.rule=first-step"],
+        &["inference.variables=deviation", "learning.rule=pc-clamped"],
+    ),
+    ("learning.nudge", &["learning.nudge=0"], &["learning.nudge=0", "inference.variables=deviation"]),
+    (
+        "learning.nudge",
+        &["learning.nudge=0", "inference.variables=deviation", "learning.nudging=symmetric"],
+        &["learning.nudge=0", "learning.rule=pc-clamped"],
+    ),
     ("learning.nudge", &["learning.nudge=1.5"], &["learning.nudge=1"]),
     ("learning.nudge", &["learning.nudge=1.5"], &["learning.nudge=1.5", "learning.rule=backprop"]),
     ("schedule.threads", &["schedule.threads=2", "schedule.mode=reference"], &["schedule.threads=2"]),
@@ -74,6 +111,16 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         "model.precision_ratio",
         &["model.precision_ratio=1e-20"],
         &["model.precision_ratio=1e-20", "model.precision=1e20", "dtype=f64"],
+    ),
+    (
+        "numerics.message_noise",
+        &["numerics.message_noise=0.1", "learning.rule=first-step"],
+        &["numerics.message_noise=0.1"],
+    ),
+    (
+        "numerics.state_noise",
+        &["numerics.state_noise=0.1", "learning.rule=first-step"],
+        &["numerics.state_noise=0.1", "numerics.messages=bf16"],
     ),
     ("output.dir", &["output.dir="], &["output.dir=."]),
     ("output.name", &["output.name=a/b"], &["output.name=a b-3.x"]),
@@ -162,6 +209,10 @@ const IDLE_CASES: &[(&[&str], &[&str])] = &[
     (&["learning.beta2=0.5", "learning.optimizer=sgd"], &["learning.beta2=0.5", "learning.optimizer=adamw"]),
     (&["learning.epsilon=0.5", "learning.optimizer=momentum"], &["learning.epsilon=0.5"]),
     (&["schedule.events_max=5"], &["schedule.events_max=5", "schedule.mode=virtual-time"]),
+    (&["numerics.states=bf16", "learning.rule=backprop"], &["numerics.states=bf16"]),
+    (&["numerics.messages=fixed:8", "learning.rule=backprop"], &["numerics.messages=fixed:8"]),
+    (&["numerics.state_noise=0.1", "learning.rule=backprop"], &["numerics.state_noise=0.1"]),
+    (&["numerics.message_noise=0.1", "learning.rule=backprop"], &["numerics.message_noise=0.1"]),
 ];
 
 #[test]

@@ -34,8 +34,8 @@ use node::Node;
 use stage::Side;
 
 use crate::layer::{Layer, LayerSettings, Voice};
-use crate::math::Real;
 use crate::math::optimizer::OptimizerSpec;
+use crate::math::{Numerics, Real};
 use crate::network::{NetworkSpec, Weights};
 use crate::signal::Message;
 
@@ -53,6 +53,8 @@ pub struct VirtualSettings {
     pub rate: f64,
     /// The optimiser of every layer.
     pub optimizer: OptimizerSpec,
+    /// Simulated precision.
+    pub numerics: Numerics,
     /// One per layer.
     pub clocks: Vec<ClockLaws>,
     /// `[up, down]` between layers l and l + 1, at index l.
@@ -65,7 +67,8 @@ impl VirtualSettings {
     /// Lock-step: equal clocks, ideal links.
     pub fn in_step(layers: usize, message: Message, rate: f64, optimizer: OptimizerSpec) -> Self {
         let (clocks, links) = (vec![ClockLaws::default(); layers], vec![[LinkLaws::default(); 2]; layers - 1]);
-        Self { seed: 0, message, rate, optimizer, clocks, links, events_most: u64::MAX }
+        let numerics = Numerics::default();
+        Self { seed: 0, message, rate, optimizer, numerics, clocks, links, events_most: u64::MAX }
     }
 
     /// True if all clocks are even and alike and all links ideal.
@@ -80,7 +83,8 @@ impl VirtualSettings {
 fn wiring<T: Real>(network: &NetworkSpec, weights: Weights<T>, settings: &VirtualSettings) -> Vec<Node<T>> {
     // In step nothing is ever stale, and as in lock-step `d` itself goes down, whatever the message.
     let voice = if settings.is_in_step() { Voice::Adjoint } else { Voice::Plain(settings.message) };
-    let of_layer = LayerSettings { rate: settings.rate, optimizer: settings.optimizer, voice };
+    let VirtualSettings { rate, optimizer, numerics, .. } = *settings;
+    let of_layer = LayerSettings { rate, optimizer, voice, numerics };
     let mut parameters = weights.into_iter();
     let side = |gap: usize, up: bool, to: usize| {
         let [upward, downward] = settings.links[gap];

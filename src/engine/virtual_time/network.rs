@@ -116,6 +116,15 @@ impl<T: Real> VirtualNetwork<T> {
             .collect()
     }
 
+    /// The number of the next batch, which noise is a function of; without it batches are numbered from 1.
+    ///
+    /// # Errors
+    /// None that a layer would give.
+    pub fn number(&mut self, batch: u64) -> Result<(), EngineError> {
+        self.nodes.iter_mut().try_for_each(|node| node.layer.hear_directive(Directive::Number(batch)).map(drop))?;
+        Ok(())
+    }
+
     /// Shows a batch: data (`n_0 × batch`) to the input, targets (`n_L × batch`) to the output, its size to everyone.
     ///
     /// # Errors
@@ -159,18 +168,20 @@ impl<T: Real> VirtualNetwork<T> {
         for node in &mut self.nodes {
             let pace = match motion {
                 Motion::Forward => Pace::Wave { done: false },
-                Motion::Relax { .. } if clocked => Pace::Clocked { until: steps },
-                Motion::Relax { .. } => Pace::Resting(Settler::new(tolerance, steps)),
+                Motion::Relax { .. } | Motion::Deviate { .. } if clocked => Pace::Clocked { until: steps },
+                Motion::Relax { .. } | Motion::Deviate { .. } => Pace::Resting(Settler::new(tolerance, steps)),
             };
             node.begin(phase, pace, &mut self.stage)?;
         }
         self.say_again();
         let record = match motion {
             Motion::Forward => self.wave(),
-            Motion::Relax { .. } if first_arrival && !self.in_step => self.first_arrival(),
-            Motion::Relax { .. } if first_arrival || (clocked && !self.in_step) => self.budget(),
-            Motion::Relax { .. } if clocked => self.lock_step(limits),
-            Motion::Relax { .. } => self.rest(limits),
+            Motion::Relax { .. } | Motion::Deviate { .. } => match (first_arrival, clocked, self.in_step) {
+                (true, _, false) => self.first_arrival(),
+                (true, _, true) | (false, true, false) => self.budget(),
+                (false, true, true) => self.lock_step(limits),
+                (false, false, _) => self.rest(limits),
+            },
         };
         self.stage.queue.clear();
         for node in &mut self.nodes {

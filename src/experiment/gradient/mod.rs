@@ -248,7 +248,7 @@ fn check_target<T: Real>(network: &NetworkSpec, plan: Option<&Plan>, target: &Fi
 fn told(planned: &PlannedPhase, record: &PhaseRecord) -> PhaseSummary {
     let (phase, nudge) = match planned.motion {
         Motion::Forward | Motion::Relax { teaching: Teaching::Free, .. } => ("free", None),
-        Motion::Relax { teaching: Teaching::Nudged(nudge), .. } => ("nudged", Some(nudge)),
+        Motion::Relax { teaching: Teaching::Nudged(nudge), .. } | Motion::Deviate { nudge } => ("nudged", Some(nudge)),
         Motion::Relax { teaching: Teaching::Clamped, .. } => ("clamped", None),
     };
     PhaseSummary {

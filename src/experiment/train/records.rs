@@ -77,8 +77,8 @@ impl<T: Real> Trainer<'_, T> {
     /// On the validation set, if there is one, and on the test set.
     pub(super) fn evaluate_all(&mut self) -> Result<(Option<Evaluation>, Evaluation), TrainError> {
         let has_validation = !self.splits.validation.is_empty();
-        let validation = if has_validation { Some(self.evaluate(|splits| &splits.validation)?) } else { None };
-        Ok((validation, self.evaluate(|splits| &splits.test)?))
+        let validation = if has_validation { Some(self.evaluate(1, |splits| &splits.validation)?) } else { None };
+        Ok((validation, self.evaluate(1 << 23, |splits| &splits.test)?))
     }
 
     pub(super) fn record_evaluations(
@@ -103,14 +103,16 @@ impl<T: Real> Trainer<'_, T> {
         Ok(())
     }
 
-    fn evaluate(&mut self, set: fn(&Splits) -> &Dataset) -> Result<Evaluation, TrainError> {
+    /// Loss and accuracy on a set whose batches are numbered from `first` on.
+    fn evaluate(&mut self, first: u64, set: fn(&Splits) -> &Dataset) -> Result<Evaluation, TrainError> {
         let count = set(&self.splits).len();
         let samples: Vec<usize> = (0..count).collect();
-        let procedure = Procedure { plan: self.plan.as_ref(), limits: assemble::limits(self.config) };
         let mut total = Score::default();
         // Far from the batches of training, so that an evaluation shifts none of their draws.
         self.machine.count_batches_from((1 << 62) + (self.position.step << 20));
-        for samples in samples.chunks(EVALUATION_BATCH) {
+        for (part, samples) in (first..).zip(samples.chunks(EVALUATION_BATCH)) {
+            self.number(part)?;
+            let procedure = Procedure { plan: self.plan.as_ref(), limits: assemble::limits(self.config) };
             let (data, target) = set(&self.splits).batch::<T>(samples);
             let score = self.machine.evaluate((&data, &target), &self.network, procedure);
             let score = score.map_err(|source| self.failed(source))?;

@@ -169,6 +169,7 @@ impl<'a, T: Real> Trainer<'a, T> {
         } else {
             None
         };
+        self.number(0)?;
         let procedure = Procedure { plan: self.plan.as_ref(), limits: assemble::limits(self.config) };
         self.machine.count_batches_from(self.position.step);
         let purpose = if compare { Purpose::LearnAndShow } else { Purpose::Learn };
@@ -183,6 +184,15 @@ impl<'a, T: Real> Trainer<'a, T> {
         let size = samples.len() as f64;
         let (loss, accuracy) = (record.score.loss / size, record.score.correct as f64 / size);
         Ok(Progress { step: self.position.step, steps: self.steps(), loss, accuracy })
+    }
+
+    /// Tells the machine which batch comes next, if anything depends on it: a resumed run meets the noise of one that was not
+    /// interrupted. Part 0 of a step is its training, the others are batches of the evaluation after it.
+    pub(super) fn number(&mut self, part: u64) -> Result<(), TrainError> {
+        if assemble::numerics(self.config).is_noisy() {
+            self.machine.number(self.position.step << 24 | part).map_err(|source| self.failed(source))?;
+        }
+        Ok(())
     }
 
     pub(super) fn failed(&self, source: StepError) -> TrainError {

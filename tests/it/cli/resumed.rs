@@ -45,6 +45,8 @@ fn one_epoch_and_another_are_two_epochs() {
             "learning.weight_decay=0.1",
             "schedule.mode=reference",
         ],
+        &["numerics.message_noise=0.01", "numerics.state_noise=0.01", "numerics.messages=fp16", "data.validation=40"],
+        &["numerics.message_noise=0.01", "schedule.mode=reference", "inference.variables=deviation"],
     ] {
         let bench = Bench::new();
         bench.train("whole", &[more, &["learning.epochs=2"]].concat()).expect(0);

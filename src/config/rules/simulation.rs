@@ -1,0 +1,98 @@
+//! What must hold where something else than exact states is simulated: deviation variables (`inference.variables`) and limited
+//! precision (`[numerics]`).
+//!
+//! The equations are in `crate::energy::deviation` and `crate::math::Numerics`.
+
+use super::broken;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::values::{Config, Groups, Numerics};
+use crate::config::{EnergyKind, FreePhase, Nudging, Order, RuleName, Variables};
+
+fn deviates(config: &Config) -> bool {
+    config.inference.variables == Variables::Deviation && config.learning.rule != RuleName::Backprop
+}
+
+/// Neither deviation variables nor limited precision, which only whole layers that move at once have.
+fn is_plain(config: &Config) -> bool {
+    !deviates(config) && config.numerics == Numerics::default()
+}
+
+pub(super) fn groups_are_plain(config: &Config) -> Option<Diagnostic> {
+    if config.model.groups == Groups::Count(1) || is_plain(config) {
+        return None;
+    }
+    broken(
+        "`model.groups` must be 1 with deviation variables and with limited precision",
+        "both are defined for the signals of whole layers; leave out `inference.variables` and `[numerics]`, or the groups",
+    )
+}
+
+pub(super) fn sequence_is_plain(config: &Config) -> Option<Diagnostic> {
+    if config.schedule.order == Order::Jacobi || is_plain(config) {
+        return None;
+    }
+    broken(
+        "`schedule.order` must be `jacobi` with deviation variables and with limited precision",
+        "both are programmed for layers that move all at once; leave out `inference.variables` and `[numerics]`, or the order",
+    )
+}
+
+pub(super) fn deviations_are_of_predictive_coding(config: &Config) -> Option<Diagnostic> {
+    if !deviates(config) || config.model.energy == EnergyKind::PredictiveCoding {
+        return None;
+    }
+    broken(
+        "`inference.variables` can be `deviation` with the energy `predictive-coding` only",
+        "they measure errors from a free equilibrium at which all errors are zero, which other energies do not have",
+    )
+}
+
+pub(super) fn deviations_start_without_errors(config: &Config) -> Option<Diagnostic> {
+    if !deviates(config) || config.inference.free_phase == FreePhase::Forward {
+        return None;
+    }
+    broken(
+        "`inference.variables` can be `deviation` with the free phase `forward` only",
+        "a relaxed free phase leaves errors of the size of its tolerance, and they would be divided by the nudge",
+    )
+}
+
+pub(super) fn first_step_has_no_nudge(config: &Config) -> Option<Diagnostic> {
+    if deviates(config) && config.learning.rule == RuleName::SpeltOut {
+        return broken(
+            "`inference.variables` cannot be `deviation` with the rule `spelt-out`",
+            "its words say what the states do; use the rule `pc-nudge` or `pc-clamped`",
+        );
+    }
+    if !deviates(config) || config.learning.rule != RuleName::FirstStep {
+        return None;
+    }
+    broken(
+        "`inference.variables` cannot be `deviation` with the rule `first-step`",
+        "its read-out divides by no nudge and is exact already",
+    )
+}
+
+/// A nudge of zero is the linearised network, which only deviation variables can express, and which has no sides.
+pub(super) fn zero_is_a_limit(config: &Config) -> Option<Diagnostic> {
+    let nudges = matches!(config.learning.rule, RuleName::PcNudge | RuleName::Ep | RuleName::SpeltOut);
+    if !nudges || config.learning.nudge != 0.0 || (deviates(config) && config.learning.nudging == Nudging::OneSided) {
+        return None;
+    }
+    broken(
+        "`learning.nudge` can be 0 in deviation variables and one-sided only",
+        "the estimate is divided by it; the limit is inference.variables = \"deviation\" with learning.nudging = \"one-sided\"",
+    )
+}
+
+/// With noise every signal is an arrival.
+pub(super) fn arrivals_are_silent_before(config: &Config, path: &str) -> Option<Diagnostic> {
+    let noise = if path.ends_with("state_noise") { config.numerics.state_noise } else { config.numerics.message_noise };
+    if config.learning.rule != RuleName::FirstStep || noise == 0.0 {
+        return None;
+    }
+    broken(
+        format!("`{path}` must be 0 with the rule `first-step`"),
+        "a layer reads its error when the first one arrives that is not zero, and noise is never zero",
+    )
+}
