@@ -7,8 +7,9 @@
 mod simulation;
 
 use simulation::{
-    arrivals_are_silent_before, deviations_are_of_predictive_coding, deviations_start_without_errors,
-    first_step_has_no_nudge, groups_are_plain, sequence_is_plain, zero_is_a_limit,
+    arrivals_are_silent_before, deviations_are_of_predictive_coding, deviations_come_down_through_the_weights,
+    deviations_have_given_precisions, deviations_have_one_precision_per_layer, deviations_have_resting_weights,
+    deviations_start_without_errors, first_step_has_no_nudge, groups_are_plain, sequence_is_plain, zero_is_a_limit,
 };
 
 use super::diagnostic::Diagnostic;
@@ -55,6 +56,10 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["inference.variables", "model.energy"], deviations_are_of_predictive_coding),
     rule(&["inference.variables", "inference.free_phase"], deviations_start_without_errors),
     rule(&["inference.variables", "learning.rule"], first_step_has_no_nudge),
+    rule(&["inference.variables", "model.feedback"], deviations_come_down_through_the_weights),
+    rule(&["inference.variables", "model.precision"], deviations_have_one_precision_per_layer),
+    rule(&["inference.variables", "learning.precision_lr"], deviations_have_given_precisions),
+    rule(&["inference.variables", "learning.update"], deviations_have_resting_weights),
     rule(&["learning.nudge", "learning.rule"], nudge_is_at_most_one),
     rule(&["learning.nudge", "inference.variables", "learning.nudging"], zero_is_a_limit),
     rule(&["schedule.threads", "schedule.mode"], reference_is_one_loop),

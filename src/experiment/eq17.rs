@@ -13,7 +13,7 @@ use crate::energy::EnergyKind;
 use crate::math::Field;
 use crate::network::{FeedbackKind, NetworkSpec, Weights};
 use crate::reference::{Synchronous, backprop, eq17};
-use crate::rule::{FreePhase, Nudging, Plan, RuleName};
+use crate::rule::{FreePhase, Nudging, Plan, RuleName, Variables};
 use crate::settling::{Limits, StopReason};
 
 /// Residual to which phases are run if the configuration names none, and how long.
@@ -47,6 +47,13 @@ pub fn table(config: &Config) -> Result<Vec<Row>, CompareError> {
     if of_units || network.feedback() != FeedbackKind::Tied {
         return Err(AssembleError::Misfit(
             "--eq17 is worked out for tied feedback and one precision per layer, which is not learned".to_owned(),
+        )
+        .into());
+    }
+    if config.inference.variables != Variables::State || assemble::numerics(config).acts() {
+        return Err(AssembleError::Misfit(
+            "--eq17 is worked out for states in full precision: leave out inference.variables and [numerics]"
+                .to_owned(),
         )
         .into());
     }

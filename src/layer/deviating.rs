@@ -46,6 +46,12 @@ impl<T: Real> Layer<T> {
         let no_equilibrium = || {
             self.fault("deviation variables stand on a free equilibrium, and none was found before this phase".into())
         };
+        let own = self.incoming.as_ref().is_some_and(|incoming| incoming.units.is_some())
+            || self.outgoing.as_ref().is_some_and(|outgoing| outgoing.back.is_some() || outgoing.above.units.is_some());
+        if own {
+            let what = "deviation variables have tied feedback and one given precision per layer";
+            return Err(self.fault(what.into()));
+        }
         let below = match &self.incoming {
             Some(incoming) => {
                 let heard = incoming.current.as_ref().map(|signal| &signal.numbers);

@@ -26,7 +26,7 @@ use super::precision::Precisions;
 use super::shares::sum_of_shares;
 use crate::math::kernel::{Left, Shape, Start};
 use crate::math::{Field, Real, values, values_mut};
-use crate::network::{NetworkSpec, Weights};
+use crate::network::{FeedbackKind, NetworkSpec, Weights};
 use crate::rule::{Plan, PlannedPhase};
 use crate::settling::{Limits, Look, PhaseRecord, StopReason, Stopper};
 use crate::signal::{Motion, Origin, Reading, Report, Repose, Teaching, Versions};
@@ -36,7 +36,7 @@ use crate::signal::{Motion, Origin, Reading, Report, Repose, Teaching, Versions}
 pub(super) struct Coding<T> {
     network: NetworkSpec,
     rate: T,
-    order: Order,
+    pub(super) order: Order,
     /// `x_0 … x_{L−1}`.
     x: Vec<Field<T>>,
     target: Field<T>,
@@ -124,6 +124,8 @@ impl<T: Real> Coding<T> {
         let record = match (planned.motion, planned.reading) {
             (Motion::Deviate { nudge }, _) => {
                 assert!(self.order == Order::Jacobi, "deviation variables move all at once");
+                let plain = self.network.feedback() == FeedbackKind::Tied && self.precisions.of(1).is_none();
+                assert!(plain, "deviation variables have tied feedback and one given precision per layer");
                 let start = Deviation::new(&self.network, nudge, &self.x, &self.a, &self.target);
                 self.deviation.insert(Box::new(start)).relax(self.rate, self.imprecision, limits, weights)
             }

@@ -66,8 +66,16 @@ impl<T: Real> Synchronous<T> {
 
     /// The same with states and signals of limited precision.
     pub fn with_numerics(mut self, numerics: Numerics) -> Self {
+        let whole = self.network.groups_in_all() == self.network.depth() + 1;
+        assert!(whole || !numerics.acts(), "limited precision is that of whole layers");
         match &mut self.states {
-            States::Coding(states) => states.imprecision = Imprecision::new(numerics),
+            States::Coding(states) => {
+                assert!(
+                    states.order == Order::Jacobi || !numerics.acts(),
+                    "limited precision is that of Jacobi's order"
+                );
+                states.imprecision = Imprecision::new(numerics);
+            }
             States::Recurrent(states) => states.imprecision = Imprecision::new(numerics),
         }
         self

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FreePhase, Nudging, Plan, PlanError, PlannedPhase, RuleName};
 use crate::energy::EnergyKind;
-use crate::network::NetworkSpec;
+use crate::network::{FeedbackKind, NetworkSpec};
 use crate::signal::Motion;
 
 /// What is simulated in the taught phases.
@@ -47,6 +47,17 @@ impl Plan {
             return refuse(
                 "deviation variables measure errors from a free equilibrium at which all of them are zero; only predictive coding \
                  has that",
+            );
+        }
+        if network.feedback() != FeedbackKind::Tied {
+            return refuse(
+                "in deviation variables errors come down through the weights themselves; set model.feedback = \"tied\"",
+            );
+        }
+        if (1..network.depth()).any(|layer| network.unit_precision::<f64>(layer).is_some()) {
+            return refuse(
+                "deviation variables know one precision per layer, and one that is given; precisions of single units and learned ones need \
+                 inference.variables = \"state\"",
             );
         }
         if free != FreePhase::Forward {

@@ -4,7 +4,7 @@
 use asynapse::energy::{Activation, EnergyKind, Loss};
 use asynapse::engine::{Engine, Schedule};
 use asynapse::math::Real;
-use asynapse::network::{NetworkSpec, Parameters, Weights};
+use asynapse::network::{Feedback, FeedbackKind, Init, NetworkSpec, Parameters, Weights};
 use asynapse::reference::{Synchronous, backprop};
 use asynapse::rule::{FreePhase, Nudging, Plan, RuleName};
 use asynapse::settling::{Limits, StopReason};
@@ -247,12 +247,29 @@ fn what_has_no_meaning_in_deviations_is_refused_with_the_reason() {
     assert!(refuse(&coding, RuleName::PcNudge, 0.1, Nudging::OneSided, FreePhase::Relax).contains("forward wave"));
     assert!(refuse(&coding, RuleName::FirstStep, 0.1, Nudging::OneSided, forward).contains("exact already"));
     assert!(refuse(&coding, RuleName::PcNudge, 0.0, Nudging::Symmetric, forward).contains("one linearised network"));
-
-    // A phase of deviations with nothing to deviate from.
+    let feedback = Feedback { kind: FeedbackKind::Random, init: Init::Xavier, seed: 3 };
+    let units = coding.clone().with_unit_precision(&[vec![1.0, 2.0, 1.0, 2.0, 1.0], vec![1.0; 3]]);
+    let others = [
+        (coding.clone().with_feedback(feedback), "through the weights themselves"),
+        (units.expect("precisions of units"), "one precision per layer"),
+        (coding.clone().with_learned_precision(0.1).expect("learned precisions"), "one precision per layer"),
+    ];
     let plan = deviating(RuleName::PcNudge, &coding, 0.1, Nudging::OneSided);
     let chosen = settings(Schedule::LockStep, 1, Message::ErrorEcho);
-    let mut engine = Engine::<f64>::new(&coding, weights(&coding, 1), chosen).expect("engine");
     let (data, target) = batch(&coding, 3, 1);
+    for (network, reason) in &others {
+        let said = refuse(network, RuleName::PcNudge, 0.1, Nudging::OneSided, forward);
+        assert!(said.contains(reason), "{said}");
+        // A plan that was made for another network is refused by the layers.
+        let mut engine = Engine::<f64>::new(network, weights(network, 1), chosen).expect("engine");
+        engine.present(&data, &target).expect("a batch");
+        engine.run_phase(&plan.phases[0], Limits::steps(5)).expect("a free phase");
+        let error = engine.run_phase(&plan.phases[1], Limits::steps(5)).expect_err("not plain").to_string();
+        assert!(error.contains("tied feedback and one given precision"), "{error}");
+    }
+
+    // A phase of deviations with nothing to deviate from.
+    let mut engine = Engine::<f64>::new(&coding, weights(&coding, 1), chosen).expect("engine");
     engine.present(&data, &target).expect("a batch");
     let error = engine.run_phase(&plan.phases[1], Limits::steps(5)).expect_err("no free equilibrium").to_string();
     assert!(error.contains("free equilibrium"), "{error}");

@@ -3,13 +3,14 @@
 
 use asynapse::energy::{Activation, EnergyKind, Loss};
 use asynapse::engine::{Engine, EngineSettings, Schedule};
+use asynapse::math::optimizer::{OptimizerKind, OptimizerSpec};
 use asynapse::math::rounding::Format;
 use asynapse::math::{Field, Numerics, Real};
-use asynapse::network::NetworkSpec;
+use asynapse::network::{Feedback, FeedbackKind, Init, NetworkSpec};
 use asynapse::reference::{Synchronous, backprop};
 use asynapse::rule::{FreePhase, Nudging, Plan, RuleName};
 use asynapse::settling::{Limits, StopReason};
-use asynapse::signal::Message;
+use asynapse::signal::{Extract, Message, Wanted};
 
 use crate::common::{
     RATE, adam, batch, engine_estimate, engine_states, engine_step, engine_weights, reference_step, settings, spec,
@@ -36,9 +37,18 @@ fn coding(nudge: f64, network: &NetworkSpec) -> [Plan; 2] {
 }
 
 fn lock_step_agrees<T: Real>(network: &NetworkSpec, plan: &Plan, numerics: Numerics, threads: usize) {
+    lock_step_learns::<T>(network, plan, numerics, (threads, adam()));
+}
+
+fn lock_step_learns<T: Real>(
+    network: &NetworkSpec,
+    plan: &Plan,
+    numerics: Numerics,
+    (threads, optimizer): (usize, OptimizerSpec),
+) {
     let limits = Limits { steps_max: 40, tolerance: 1e-3, check_every: 7, plateau: 1e-9 };
-    let mut reference = Synchronous::new(network, weights::<T>(network, 1), RATE, adam()).with_numerics(numerics);
-    let chosen = EngineSettings { numerics, ..settings(Schedule::LockStep, threads, Message::ErrorEcho) };
+    let mut reference = Synchronous::new(network, weights::<T>(network, 1), RATE, optimizer).with_numerics(numerics);
+    let chosen = EngineSettings { numerics, optimizer, ..settings(Schedule::LockStep, threads, Message::ErrorEcho) };
     let mut engine = Engine::new(network, weights::<T>(network, 1), chosen).expect("engine");
     for (step, size) in [4, 4, 1, 9].into_iter().enumerate() {
         let sample = batch::<T>(network, size, step as u64);
@@ -64,6 +74,19 @@ fn lock_step_agrees<T: Real>(network: &NetworkSpec, plan: &Plan, numerics: Numer
         engine.learn().expect("learn");
     }
     assert!(*reference.weights() == engine_weights(&mut engine), "final weights, {numerics:?}");
+    let mut feedback = Vec::new();
+    let mut precisions = Vec::new();
+    for wanted in [Wanted::Feedback, Wanted::Precision] {
+        for extract in engine.extract(wanted).expect("extracts") {
+            match extract {
+                Extract::Feedback(state) => feedback.push(state),
+                Extract::Precision(logarithms) => precisions.push(logarithms),
+                _ => {}
+            }
+        }
+    }
+    assert!(reference.feedback() == feedback, "final feedback weights, {numerics:?}");
+    assert!(reference.precisions() == precisions, "final precisions, {numerics:?}");
 }
 
 #[test]
@@ -93,6 +116,38 @@ fn lock_step_is_bit_identical_to_the_synchronous_program_at_every_precision() {
     let plan = Plan::named(RuleName::FirstStep, &network, 1.0, Nudging::OneSided, FreePhase::Forward);
     let plan = plan.expect("a plan").expect("phases");
     lock_step_agrees::<f32>(&network, &plan, rounded("fp16", "fp8-e4m3"), 1);
+}
+
+/// What comes down is rounded before it meets feedback weights, precisions, or products that weights follow at every step.
+#[test]
+fn lock_step_has_the_bits_with_feedback_weights_own_precisions_and_moving_weights() {
+    let coding = spec(&[6, 8, 7, 4], Activation::Tanh, Loss::CrossEntropy);
+    let units = [vec![0.5, 1.0, 2.0, 1.5, 1.0, 0.7, 1.0, 1.0], vec![1.3; 7], vec![1.0; 4]];
+    let hopfield = spec(&[6, 8, 7, 4], Activation::Sigmoid, Loss::SquaredError).with_energy(EnergyKind::Hopfield);
+    let hopfield = hopfield.expect("bounded");
+    let with = |network: &NetworkSpec, kind| {
+        network.clone().with_feedback(Feedback { kind, init: Init::TorchLinear, seed: 21 })
+    };
+    let decaying = OptimizerSpec { kind: OptimizerKind::Adamw, weight_decay: 0.02, ..adam() };
+    let plain = OptimizerSpec::sgd(0.05);
+    for numerics in [rounded("bf16", "fp8-e5m2"), noisy(0.01, 0.01)] {
+        for network in [
+            with(&coding, FeedbackKind::Random),
+            with(&coding, FeedbackKind::SignSymmetric),
+            with(&coding, FeedbackKind::KolenPollack),
+            coding.clone().with_unit_precision(&units).expect("precisions of units"),
+            coding.clone().with_learned_precision(0.1).expect("learned precisions"),
+        ] {
+            let plan = Plan::named(RuleName::PcNudge, &network, 0.1, Nudging::OneSided, FreePhase::Relax);
+            let plan = plan.expect("a plan").expect("phases");
+            lock_step_learns::<f32>(&network, &plan, numerics, (2, decaying));
+        }
+        for network in [hopfield.clone(), with(&hopfield, FeedbackKind::Random)] {
+            let plan = Plan::named(RuleName::Ep, &network, 0.3, Nudging::OneSided, FreePhase::Persistent);
+            let plan = plan.expect("a plan").expect("phases").continually(RuleName::Ep, &network, &plain);
+            lock_step_learns::<f64>(&network, &plan.expect("a continual plan"), numerics, (1, plain));
+        }
+    }
 }
 
 /// 1 − cosine between the reference's estimate of −∂𝓛/∂W after 300 steps and backpropagation.

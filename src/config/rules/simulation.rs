@@ -5,8 +5,8 @@
 
 use super::broken;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::values::{Config, Groups, Numerics};
-use crate::config::{EnergyKind, FreePhase, Nudging, Order, RuleName, Variables};
+use crate::config::values::{Config, Groups, Numerics, Precision};
+use crate::config::{EnergyKind, FeedbackKind, FreePhase, Nudging, Order, RuleName, UpdateTime, Variables};
 
 fn deviates(config: &Config) -> bool {
     config.inference.variables == Variables::Deviation && config.learning.rule != RuleName::Backprop
@@ -70,6 +70,47 @@ pub(super) fn first_step_has_no_nudge(config: &Config) -> Option<Diagnostic> {
     broken(
         "`inference.variables` cannot be `deviation` with the rule `first-step`",
         "its read-out divides by no nudge and is exact already",
+    )
+}
+
+pub(super) fn deviations_come_down_through_the_weights(config: &Config) -> Option<Diagnostic> {
+    if !deviates(config) || config.model.feedback == FeedbackKind::Tied {
+        return None;
+    }
+    broken(
+        "`inference.variables` can be `deviation` with `model.feedback = \"tied\"` only",
+        "u = (x − x̄)/λ goes down an energy of its own, and through other feedback weights the states go down none",
+    )
+}
+
+fn scalar_precisions(title: &str) -> Option<Diagnostic> {
+    broken(
+        title,
+        "in units of λ the errors of a layer are weighed by one number that is given; use inference.variables = \"state\"",
+    )
+}
+
+pub(super) fn deviations_have_one_precision_per_layer(config: &Config) -> Option<Diagnostic> {
+    if !deviates(config) || !matches!(config.model.precision, Precision::PerUnit(_)) {
+        return None;
+    }
+    scalar_precisions("`inference.variables` cannot be `deviation` with precisions of single units")
+}
+
+pub(super) fn deviations_have_given_precisions(config: &Config) -> Option<Diagnostic> {
+    if !deviates(config) || config.learning.precision_lr == 0.0 {
+        return None;
+    }
+    scalar_precisions("`inference.variables` cannot be `deviation` with precisions that are learned")
+}
+
+pub(super) fn deviations_have_resting_weights(config: &Config) -> Option<Diagnostic> {
+    if !deviates(config) || config.learning.update == UpdateTime::AtEnd {
+        return None;
+    }
+    broken(
+        "`inference.variables` can be `deviation` with `learning.update = \"at-end\"` only",
+        "deviations are measured from the equilibrium of weights that rest, and `continual` moves them at every step",
     )
 }
 

@@ -83,6 +83,26 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         &["inference.variables=deviation", "learning.rule=first-step"],
         &["inference.variables=deviation", "learning.rule=pc-clamped"],
     ),
+    (
+        "inference.variables",
+        &["inference.variables=deviation", "model.feedback=random"],
+        &["inference.variables=deviation", "model.feedback=tied"],
+    ),
+    (
+        "inference.variables",
+        &["inference.variables=deviation", "model.widths=[784,2,1]", "model.precision=[[1,2],[1]]"],
+        &["inference.variables=deviation", "model.widths=[784,2,1]", "model.precision=[2,1]"],
+    ),
+    (
+        "inference.variables",
+        &["inference.variables=deviation", "learning.precision_lr=0.1"],
+        &["learning.precision_lr=0.1"],
+    ),
+    (
+        "inference.variables",
+        &["inference.variables=deviation", "learning.update=continual"],
+        &["inference.variables=deviation", "learning.update=at-end"],
+    ),
     ("learning.nudge", &["learning.nudge=0"], &["learning.nudge=0", "inference.variables=deviation"]),
     (
         "learning.nudge",

@@ -127,6 +127,8 @@ fn equation_17_is_shown_with_what_it_does() {
         assert!(row["layers"][1].as_f64() < Some(1e-2), "{row}");
     }
     compare(&bench, &["--eq17", "learning.rule=pc-clamped"]).expect(2).says(&["pc-nudge"]);
+    compare(&bench, &["--eq17", "inference.variables=deviation"]).expect(2).says(&["full precision"]);
+    compare(&bench, &["--eq17", "numerics.states=bf16"]).expect(2).says(&["full precision"]);
     let unsettled = ["--eq17", "inference.tolerance=1e-12", "inference.max_infer_iters=3"];
     compare(&bench, &unsettled).expect(3).says(&["did not settle"]);
 }
