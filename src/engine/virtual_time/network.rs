@@ -117,9 +117,6 @@ impl<T: Real> VirtualNetwork<T> {
     }
 
     /// The number of the next batch, which noise is a function of; without it batches are numbered from 1.
-    ///
-    /// # Errors
-    /// None that a layer would give.
     pub fn number(&mut self, batch: u64) -> Result<(), EngineError> {
         self.nodes.iter_mut().try_for_each(|node| node.layer.hear_directive(Directive::Number(batch)).map(drop))?;
         Ok(())
