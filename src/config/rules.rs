@@ -7,9 +7,10 @@
 mod simulation;
 
 use simulation::{
-    arrivals_are_silent_before, deviations_are_of_predictive_coding, deviations_come_down_through_the_weights,
-    deviations_have_given_precisions, deviations_have_one_precision_per_layer, deviations_have_resting_weights,
-    deviations_start_without_errors, first_step_has_no_nudge, groups_are_plain, sequence_is_plain, zero_is_a_limit,
+    arrivals_are_silent_before, deviations_are_of_one_phase, deviations_are_of_predictive_coding,
+    deviations_come_down_through_the_weights, deviations_have_given_precisions,
+    deviations_have_one_precision_per_layer, deviations_have_resting_weights, deviations_start_without_errors,
+    first_step_has_no_nudge, groups_are_plain, noise_has_steps, sequence_is_plain, zero_is_a_limit,
 };
 
 use super::diagnostic::Diagnostic;
@@ -53,6 +54,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["inference.tolerance", "dtype"], tolerance_is_resolved),
     rule(&["model.groups", "inference.variables", "numerics.states", "numerics.messages"], groups_are_plain),
     rule(&["schedule.order", "inference.variables", "numerics.states", "numerics.messages"], sequence_is_plain),
+    rule(&["inference.variables", "schedule.mode"], deviations_are_of_one_phase),
     rule(&["inference.variables", "model.energy"], deviations_are_of_predictive_coding),
     rule(&["inference.variables", "inference.free_phase"], deviations_start_without_errors),
     rule(&["inference.variables", "learning.rule"], first_step_has_no_nudge),
@@ -75,6 +77,8 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["learning.precision_lr", "model.energy"], precision_is_there_to_learn),
     rule(&["numerics.message_noise", "learning.rule"], |c| arrivals_are_silent_before(c, "numerics.message_noise")),
     rule(&["numerics.state_noise", "learning.rule"], |c| arrivals_are_silent_before(c, "numerics.state_noise")),
+    rule(&["numerics.message_noise", "schedule.mode"], |c| noise_has_steps(c, "numerics.message_noise")),
+    rule(&["numerics.state_noise", "schedule.mode"], |c| noise_has_steps(c, "numerics.state_noise")),
     rule(&["output.dir"], output_has_a_folder),
     rule(&["output.name"], name_is_plain),
 ];

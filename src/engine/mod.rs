@@ -102,6 +102,11 @@ pub enum EngineError {
     /// Noise and rounding are put on the signals of whole layers.
     #[error("limited precision is that of whole layers, not of groups of neurons")]
     ImpreciseGroups,
+    /// In virtual time signals of an earlier phase may still come, and they are not deviations.
+    #[error(
+        "deviation variables are not simulated in virtual time: signals of an earlier phase may still be under way"
+    )]
+    NoDeviations,
     /// A layer could not do what it was told.
     #[error(transparent)]
     Layer(#[from] crate::layer::LayerError),

@@ -194,8 +194,8 @@ impl<T: Real> Outgoing<T> {
             && *remembered == self.version
         {
             page.clone_from(&heard);
-            self.stale = true;
         }
+        self.stale |= self.forms_errors();
         self.prediction = Some(heard);
     }
 

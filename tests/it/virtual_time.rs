@@ -3,7 +3,7 @@
 
 use asynapse::energy::{Activation, EnergyKind, Loss};
 use asynapse::engine::virtual_time::{VirtualNetwork, VirtualSettings};
-use asynapse::math::{Field, Real};
+use asynapse::math::{Field, Numerics, Real};
 use asynapse::network::{NetworkSpec, Weights};
 use asynapse::reference::Synchronous;
 use asynapse::rule::{FreePhase, Nudging, Plan, RuleName};
@@ -46,9 +46,19 @@ fn final_weights<T: Real>(network: &mut VirtualNetwork<T>) -> Weights<T> {
 
 /// Twelve training steps; states, estimates, records and weights are the reference's, which lock-step actors are held to as well.
 fn agrees_bit_for_bit<T: Real>(network: &NetworkSpec, plan: &Plan, limits: Limits, message: Message, seed: u64) {
+    agrees_when_rounded::<T>(network, plan, limits, (message, Numerics::default()), seed);
+}
+
+fn agrees_when_rounded<T: Real>(
+    network: &NetworkSpec,
+    plan: &Plan,
+    limits: Limits,
+    (message, numerics): (Message, Numerics),
+    seed: u64,
+) {
     let initial = weights::<T>(network, seed);
-    let mut reference = Synchronous::new(network, initial.clone(), RATE, adam());
-    let settings = VirtualSettings::in_step(network.depth() + 1, message, RATE, adam());
+    let mut reference = Synchronous::new(network, initial.clone(), RATE, adam()).with_numerics(numerics);
+    let settings = VirtualSettings { numerics, ..VirtualSettings::in_step(network.depth() + 1, message, RATE, adam()) };
     let mut actual = VirtualNetwork::new(network, initial, &settings);
     assert!(actual.is_in_step());
     for index in 0..12 {
@@ -68,6 +78,23 @@ fn agrees_bit_for_bit<T: Real>(network: &NetworkSpec, plan: &Plan, limits: Limit
         actual.learn().expect("learn");
     }
     assert!(*reference.weights() == final_weights(&mut actual), "final weights");
+}
+
+#[test]
+fn in_step_rounded_states_and_signals_have_the_bits_of_lock_step() {
+    let numerics = Numerics {
+        states: "fp16".parse().expect("a format"),
+        messages: "fp8-e5m2".parse().expect("a format"),
+        ..Numerics::default()
+    };
+    let coding = spec(&[6, 8, 7, 4], Activation::Tanh, Loss::CrossEntropy);
+    let hopfield = spec(&[6, 8, 7, 4], Activation::Sigmoid, Loss::SquaredError).with_energy(EnergyKind::Hopfield);
+    for (network, rule) in [(coding, RuleName::PcNudge), (hopfield.expect("bounded"), RuleName::Ep)] {
+        let plan = Plan::named(rule, &network, 0.3, Nudging::Symmetric, FreePhase::Relax);
+        let plan = plan.expect("a plan").expect("phases");
+        let limits = Limits { steps_max: 40, tolerance: 1e-3, check_every: 7, plateau: 1e-9 };
+        agrees_when_rounded::<f32>(&network, &plan, limits, (Message::ErrorEcho, numerics), 8);
+    }
 }
 
 /// Every rule with every energy that has a meaning for it.

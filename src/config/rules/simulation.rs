@@ -6,7 +6,9 @@
 use super::broken;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::values::{Config, Groups, Numerics, Precision};
-use crate::config::{EnergyKind, FeedbackKind, FreePhase, Nudging, Order, RuleName, UpdateTime, Variables};
+use crate::config::{
+    EnergyKind, FeedbackKind, FreePhase, Nudging, Order, RuleName, ScheduleMode, UpdateTime, Variables,
+};
 
 fn deviates(config: &Config) -> bool {
     config.inference.variables == Variables::Deviation && config.learning.rule != RuleName::Backprop
@@ -34,6 +36,16 @@ pub(super) fn sequence_is_plain(config: &Config) -> Option<Diagnostic> {
     broken(
         "`schedule.order` must be `jacobi` with deviation variables and with limited precision",
         "both are programmed for layers that move all at once; leave out `inference.variables` and `[numerics]`, or the order",
+    )
+}
+
+pub(super) fn deviations_are_of_one_phase(config: &Config) -> Option<Diagnostic> {
+    if !deviates(config) || config.schedule.mode != ScheduleMode::VirtualTime {
+        return None;
+    }
+    broken(
+        "`inference.variables` cannot be `deviation` with the mode `virtual-time`",
+        "there signals of an earlier phase may still be under way, and they are not deviations from where this phase begins",
     )
 }
 
@@ -126,10 +138,24 @@ pub(super) fn zero_is_a_limit(config: &Config) -> Option<Diagnostic> {
     )
 }
 
+fn noise(config: &Config, path: &str) -> f64 {
+    if path.ends_with("state_noise") { config.numerics.state_noise } else { config.numerics.message_noise }
+}
+
+/// Noise is drawn per step, and the layers of virtual time have clocks of their own.
+pub(super) fn noise_has_steps(config: &Config, path: &str) -> Option<Diagnostic> {
+    if noise(config, path) == 0.0 || config.schedule.mode != ScheduleMode::VirtualTime {
+        return None;
+    }
+    broken(
+        format!("`{path}` must be 0 with the mode `virtual-time`"),
+        "there layers in step would not meet the noise of `lock-step`; rounding (`numerics.states`, `numerics.messages`) is available",
+    )
+}
+
 /// With noise every signal is an arrival.
 pub(super) fn arrivals_are_silent_before(config: &Config, path: &str) -> Option<Diagnostic> {
-    let noise = if path.ends_with("state_noise") { config.numerics.state_noise } else { config.numerics.message_noise };
-    if config.learning.rule != RuleName::FirstStep || noise == 0.0 {
+    if config.learning.rule != RuleName::FirstStep || noise(config, path) == 0.0 {
         return None;
     }
     broken(

@@ -57,6 +57,11 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         &["model.groups=2", "inference.variables=deviation"],
         &["model.groups=2", "inference.variables=deviation", "learning.rule=backprop"],
     ),
+    (
+        "inference.variables",
+        &["inference.variables=deviation", "schedule.mode=virtual-time"],
+        &["inference.variables=deviation", "schedule.mode=free-running"],
+    ),
     ("model.groups", &["model.groups=2", "numerics.states=bf16"], &["model.groups=2"]),
     (
         "schedule.order",
@@ -141,6 +146,16 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         "numerics.state_noise",
         &["numerics.state_noise=0.1", "learning.rule=first-step"],
         &["numerics.state_noise=0.1", "numerics.messages=bf16"],
+    ),
+    (
+        "numerics.message_noise",
+        &["numerics.message_noise=0.1", "schedule.mode=virtual-time"],
+        &["numerics.messages=bf16", "schedule.mode=virtual-time"],
+    ),
+    (
+        "numerics.state_noise",
+        &["numerics.state_noise=0.1", "schedule.mode=virtual-time"],
+        &["numerics.states=bf16", "schedule.mode=virtual-time"],
     ),
     ("output.dir", &["output.dir="], &["output.dir=."]),
     ("output.name", &["output.name=a/b"], &["output.name=a b-3.x"]),

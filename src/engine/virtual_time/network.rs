@@ -116,12 +116,6 @@ impl<T: Real> VirtualNetwork<T> {
             .collect()
     }
 
-    /// The number of the next batch, which noise is a function of; without it batches are numbered from 1.
-    pub fn number(&mut self, batch: u64) -> Result<(), EngineError> {
-        self.nodes.iter_mut().try_for_each(|node| node.layer.hear_directive(Directive::Number(batch)).map(drop))?;
-        Ok(())
-    }
-
     /// Shows a batch: data (`n_0 × batch`) to the input, targets (`n_L × batch`) to the output, its size to everyone.
     ///
     /// # Errors
@@ -146,6 +140,9 @@ impl<T: Real> VirtualNetwork<T> {
     /// # Errors
     /// A layer that cannot do what the phase asks.
     pub fn run_phase(&mut self, planned: &PlannedPhase, limits: Limits) -> Result<PhaseRecord, EngineError> {
+        if matches!(planned.motion, Motion::Deviate { .. }) {
+            return Err(EngineError::NoDeviations);
+        }
         self.stage.phase += 1;
         self.stage.arrived = 0;
         let depth = self.nodes.len() as u64 - 1;
@@ -165,15 +162,15 @@ impl<T: Real> VirtualNetwork<T> {
         for node in &mut self.nodes {
             let pace = match motion {
                 Motion::Forward => Pace::Wave { done: false },
-                Motion::Relax { .. } | Motion::Deviate { .. } if clocked => Pace::Clocked { until: steps },
-                Motion::Relax { .. } | Motion::Deviate { .. } => Pace::Resting(Settler::new(tolerance, steps)),
+                _ if clocked => Pace::Clocked { until: steps },
+                _ => Pace::Resting(Settler::new(tolerance, steps)),
             };
             node.begin(phase, pace, &mut self.stage)?;
         }
         self.say_again();
         let record = match motion {
             Motion::Forward => self.wave(),
-            Motion::Relax { .. } | Motion::Deviate { .. } => match (first_arrival, clocked, self.in_step) {
+            _ => match (first_arrival, clocked, self.in_step) {
                 (true, _, false) => self.first_arrival(),
                 (true, _, true) | (false, true, false) => self.budget(),
                 (false, true, true) => self.lock_step(limits),
