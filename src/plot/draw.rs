@@ -205,6 +205,13 @@ fn dashes(points: &[(f64, f64)], x: &Scaled, y: &Scaled) -> Vec<Vec<(f64, f64)>>
 }
 
 /// SVG and PNG of cells.
+/// Names beside each other in so many pixels: where all of them have no room, every second or third is left blank.
+fn thinned(names: &[String], room: f64, pixels: impl Fn(&String) -> f64) -> Vec<String> {
+    let widest = names.iter().map(pixels).fold(0.0, f64::max);
+    let every = ((names.len() as f64 * widest / room).ceil() as usize).max(1);
+    names.iter().enumerate().map(|(i, name)| if i % every == 0 { name.clone() } else { String::new() }).collect()
+}
+
 pub(super) fn heatmap(map: &Heatmap, cells: Vec<Vec<f64>>) -> Result<Drawn, PlotError> {
     let name = if map.log { format!("log₁₀ {}", map.label) } else { map.label.clone() };
     let plots = vec![Plot::Heatmap(Cells::new().with_data(cells).with_legend(name))];
@@ -215,8 +222,8 @@ pub(super) fn heatmap(map: &Heatmap, cells: Vec<Vec<f64>>) -> Result<Drawn, Plot
         .with_height(SIZE.1)
         .with_x_label(&map.x.0)
         .with_y_label(&map.y.0)
-        .with_x_categories(map.x.1.clone())
-        .with_y_categories(map.y.1.clone());
+        .with_x_categories(thinned(&map.x.1, 0.8 * SIZE.0, |name| 8.0 * (name.chars().count() + 1) as f64))
+        .with_y_categories(thinned(&map.y.1, 0.8 * SIZE.1, |_| 14.0));
     render(&map.title, plots, layout)
 }
 
@@ -235,6 +242,14 @@ mod tests {
     fn labels_are_what_a_person_would_write() {
         let labels = [0.001, 0.05, 0.1 + 0.2, 1.0, 50.0, 1e-7, 2e-5, 1e6].map(label);
         assert_eq!(labels, ["0.001", "0.05", "0.3", "1", "50", "10⁻⁷", "2·10⁻⁵", "10⁶"]);
+    }
+
+    #[test]
+    fn names_that_have_no_room_beside_each_other_are_thinned() {
+        let names: Vec<String> = (0..40).map(|i| i.to_string()).collect();
+        assert_eq!(thinned(&names, 400.0, |_| 10.0), names, "they just fit");
+        let shown: Vec<String> = thinned(&names, 300.0, |_| 10.0).into_iter().filter(|name| !name.is_empty()).collect();
+        assert_eq!(shown, (0..20).map(|i| (2 * i).to_string()).collect::<Vec<_>>());
     }
 
     #[test]
