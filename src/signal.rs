@@ -153,6 +153,8 @@ pub enum Directive<T> {
         /// `n_L × batch`.
         target: Option<Arc<Field<T>>>,
     },
+    /// Other data for the input, in the middle of a batch: everyone keeps what was heard.
+    Show(Arc<Field<T>>),
     /// A phase begins.
     Begin(Phase),
     /// Lock-step: go on to this step, then report again.

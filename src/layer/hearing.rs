@@ -37,6 +37,18 @@ impl<T: Real> Layer<T> {
         Ok(())
     }
 
+    /// The input becomes another one; what was said and heard so far stays.
+    pub(super) fn show(&mut self, data: Arc<Field<T>>) -> Result<(), LayerError> {
+        let shape = (self.network.widths()[self.index], self.batch);
+        match &mut self.body {
+            Body::Input(shown) if data.dim() == shape => *shown = data,
+            Body::Input(_) => return Err(self.fault(format!("data are {:?}, the layer is {shape:?}", data.dim()))),
+            _ => return Err(self.fault("data are shown to the input only".to_owned())),
+        }
+        self.state_moved();
+        Ok(())
+    }
+
     fn forget_batch(&mut self, batch: usize) {
         self.batch = batch;
         self.measured = None;

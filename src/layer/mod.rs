@@ -208,6 +208,7 @@ impl<T: Real> Layer<T> {
     pub fn hear_directive(&mut self, directive: Directive<T>) -> Result<Option<Extract<T>>, LayerError> {
         match directive {
             Directive::Present { batch, data, target } => self.present(batch, data, target)?,
+            Directive::Show(data) => self.show(data)?,
             Directive::Begin(phase) => self.begin(phase)?,
             Directive::Number(batch) => self.moment.batch = batch.wrapping_sub(1),
             Directive::Remember => self.remembered = self.state().cloned(),

@@ -135,6 +135,14 @@ impl<T: Real> VirtualNetwork<T> {
         Ok(())
     }
 
+    /// Shows the input other data of the same size (`n_0 × batch`) in the middle of a batch: a wave upward.
+    ///
+    /// # Errors
+    /// Data that do not fit the input.
+    pub fn show(&mut self, data: &Field<T>) -> Result<(), EngineError> {
+        Ok(self.nodes[0].layer.hear_directive(Directive::Show(std::sync::Arc::new(data.clone()))).map(drop)?)
+    }
+
     /// Runs one phase to its end.
     ///
     /// # Errors
