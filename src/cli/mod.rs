@@ -9,6 +9,7 @@
 mod compare;
 mod config;
 mod data;
+mod delay;
 mod gradient;
 mod reproduce;
 mod show;
@@ -39,6 +40,8 @@ enum Command {
     Compare(compare::Arguments),
     /// Estimate the gradient of a network and a batch of yours, as safetensors.
     Gradient(gradient::Arguments),
+    /// Measure how long it takes until a layer feels what happened at the other end.
+    Delay(delay::Arguments),
     /// Run a grid over keys of the configuration.
     Sweep(sweep::Arguments),
     /// Measure and draw the panels of the paper's Figures 2 and 3, and hold them against what it says.
@@ -140,6 +143,7 @@ pub fn main() -> ExitCode {
         Command::Train(arguments) => train::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::Gradient(arguments) => gradient::run(arguments),
+        Command::Delay(arguments) => delay::run(arguments),
         Command::Sweep(arguments) => sweep::run(arguments),
         Command::Reproduce(arguments) => reproduce::run(arguments),
         Command::Config(arguments) => config::run(arguments),

@@ -92,7 +92,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.seeds.is_some() && panels == [Panel::Fig3bc] {
         return Err(Failure::input("--seeds: fig3bc trains once, with the seed of the configuration; set seed=N"));
     }
-    let run = create(&arguments, &loaded)?;
+    let run = folder(arguments.out.as_deref(), &loaded, &format!("reproduce-{}", arguments.panel.name()))?;
     let seeds = arguments.seeds.map(|seeds| seeds as usize);
     let request = Request { panels, config: loaded.config, quick: arguments.quick, seeds };
     let shown = seeds.map_or("each panel's own number of seeds".to_owned(), |count| format!("{count} seeds"));
@@ -142,13 +142,13 @@ fn load(typed: &Typed, panels: &[Panel]) -> Result<Loaded, Failure> {
     Ok(loaded)
 }
 
-/// The folder of the figures: new, like that of a run.
-fn create(arguments: &Arguments, loaded: &Loaded) -> Result<RunDirectory, Failure> {
-    let path = match &arguments.out {
-        Some(path) => path.clone(),
+/// The folder of the figures: new, like that of a run; `--out`, or one with the date and the name of the command.
+pub(super) fn folder(out: Option<&Path>, loaded: &Loaded, command: &str) -> Result<RunDirectory, Failure> {
+    let path = match out {
+        Some(path) => path.to_path_buf(),
         None => {
             let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-            let name = format!("{}-reproduce-{}", now.trim_end_matches('Z').replace(':', "-"), arguments.panel.name());
+            let name = format!("{}-{command}", now.trim_end_matches('Z').replace(':', "-"));
             let folder = Path::new(&loaded.config.output.dir);
             let later = (2..1000).map(|number| folder.join(format!("{name}-{number}")));
             std::iter::once(folder.join(&name)).chain(later).find(|path| !path.exists()).unwrap_or(folder.join(&name))

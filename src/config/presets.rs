@@ -64,6 +64,11 @@ const PRESETS: &[Preset] = &[
         text: include_str!("../../configs/prospective.toml"),
     },
     Preset {
+        name: "delay",
+        summary: "Ten layers of weights with links of 2.5 periods, in virtual time: for `asynapse delay`.",
+        text: include_str!("../../configs/delay.toml"),
+    },
+    Preset {
         name: "tiny",
         summary: "784-32-10 with tanh on a few digits: trains in seconds.",
         text: include_str!("../../configs/tiny.toml"),

@@ -4,6 +4,7 @@ mod cli;
 mod common;
 mod continual;
 mod data;
+mod delay;
 mod deviation;
 mod echo;
 mod family;

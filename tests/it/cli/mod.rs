@@ -11,6 +11,7 @@ mod comparing;
 mod configurations;
 mod damage;
 mod data_sets;
+mod delaying;
 mod deviations;
 mod diverged;
 mod gradient;
