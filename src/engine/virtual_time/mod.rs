@@ -25,6 +25,7 @@ mod network;
 mod node;
 pub mod record;
 mod stage;
+mod watching;
 
 pub use network::VirtualNetwork;
 

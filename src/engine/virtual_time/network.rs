@@ -13,9 +13,7 @@
 //! every `check_every` periods, as the coordinator does on the wall clock, and may halt a phase as a plateau or as diverged.
 
 use super::kernel::{Queue, Time};
-use super::links::Tally;
 use super::node::{Node, Pace};
-use super::record::{EventLog, Observer};
 use super::stage::Stage;
 use super::{VirtualSettings, wiring};
 use crate::engine::EngineError;
@@ -27,8 +25,8 @@ use crate::signal::{Directive, Extract, Motion, Phase, Reading, Report, Repose, 
 
 /// A network of layers driven by one queue of events.
 pub struct VirtualNetwork<T: Real> {
-    nodes: Vec<Node<T>>,
-    stage: Stage<T>,
+    pub(super) nodes: Vec<Node<T>>,
+    pub(super) stage: Stage<T>,
     batch: u64,
     in_step: bool,
     /// The longest mean period of any clock.
@@ -79,41 +77,6 @@ impl<T: Real> VirtualNetwork<T> {
     /// Goes on counting batches from here, for a run that is resumed.
     pub fn set_batches(&mut self, batches: u64) {
         self.batch = batches;
-    }
-
-    /// Logs every event from now on.
-    pub fn log_to(&mut self, log: EventLog) {
-        self.stage.log = Some(log);
-    }
-
-    /// The log, if there is one.
-    pub fn log(&self) -> Option<&EventLog> {
-        self.stage.log.as_ref()
-    }
-
-    /// Takes the log out, to be finished.
-    pub fn take_log(&mut self) -> Option<EventLog> {
-        self.stage.log.take()
-    }
-
-    /// From now on somebody watches; returns who watched before.
-    pub fn watch(&mut self, observer: Option<Box<dyn Observer<T>>>) -> Option<Box<dyn Observer<T>>> {
-        std::mem::replace(&mut self.stage.observer, observer)
-    }
-
-    /// What has happened on every link: `(from, to)` and its counts.
-    pub fn tallies(&self) -> Vec<((usize, usize), Tally)> {
-        let tally = |from: &Node<T>, to: &Node<T>, up: bool| {
-            let (out, back) = if up { (&from.above, &to.below) } else { (&from.below, &to.above) };
-            let (sender, receiver) = (out.as_ref()?.outlet.tally, back.as_ref()?.inlet.tally);
-            let Tally { sent, resent, lost, duplicated, .. } = sender;
-            Some(((from.layer.index(), to.layer.index()), Tally { sent, resent, lost, duplicated, ..receiver }))
-        };
-        self.nodes
-            .windows(2)
-            .flat_map(|pair| [tally(&pair[0], &pair[1], true), tally(&pair[1], &pair[0], false)])
-            .flatten()
-            .collect()
     }
 
     /// Shows a batch: data (`n_0 × batch`) to the input, targets (`n_L × batch`) to the output, its size to everyone.
