@@ -9,8 +9,11 @@
 //! output layer only; and no report carries a state or a weight. What may be asked for in addition, by checkpoints and
 //! comparisons only, is an [`Extract`]; no decision of the simulation depends on one.
 
+pub mod journal;
+
 use std::sync::Arc;
 
+use journal::Entry;
 use serde::{Deserialize, Serialize};
 
 use crate::energy::Score;
@@ -142,7 +145,7 @@ pub struct Phase {
 }
 
 /// What the coordinator tells a layer. Reliable, ordered, read before signals.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Directive<T> {
     /// A new batch: its size, the data (layer 0 only), the target (output layer only).
     Present {
@@ -193,6 +196,9 @@ pub enum Wanted {
     Feedback,
     /// Learned precisions.
     Precision,
+    /// Everything that was done to the layer from outside since it was asked for last ([`journal`]); the first time, nothing. From
+    /// then on it is written down.
+    Journal,
 }
 
 /// What a layer hands out.
@@ -208,6 +214,8 @@ pub enum Extract<T> {
     Feedback(FeedbackState<T>),
     /// ln Π of every unit of this layer.
     Precision(Vec<T>),
+    /// What was written down.
+    Journal(Vec<Entry<T>>),
     /// This layer has none: the output owns no outgoing weights, tied feedback has no matrix of its own.
     Nothing,
 }

@@ -132,6 +132,12 @@ impl<T: Real> Actor<T> {
         directive
     }
 
+    /// Tells the layer of a directive that is the schedule's: it says nothing to the mathematics, but a journal has it.
+    pub(super) fn note(&mut self, directive: Directive<T>) {
+        // A layer ignores these, and so it can't refuse them.
+        let _ = self.layer.hear_directive(directive);
+    }
+
     /// Sends a report; false if the coordinator is gone.
     pub(super) async fn report(&self, report: Report) -> bool {
         self.news.send(News::Report(report)).await.is_ok()

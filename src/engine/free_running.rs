@@ -53,8 +53,12 @@ async fn relax<T: Real>(actor: &mut Actor<T>, mut settler: Settler) -> After<T> 
     loop {
         loop {
             match actor.directives.try_recv() {
-                Ok(Directive::Halt) => settler.halt(),
+                Ok(Directive::Halt) => {
+                    actor.note(Directive::Halt);
+                    settler.halt();
+                }
                 Ok(Directive::Recount) => {
+                    actor.note(Directive::Recount);
                     let report = Report { repose: settler.repose(), ..actor.layer.report() };
                     if !actor.report(report).await {
                         return After::Dismissed;
@@ -159,10 +163,12 @@ async fn rest<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Option<Af
         None => None,
         Some(None) => Some(After::Dismissed),
         Some(Some(Directive::Halt)) => {
+            actor.note(Directive::Halt);
             settler.halt();
             None
         }
         Some(Some(Directive::Recount)) => {
+            actor.note(Directive::Recount);
             let report = Report { repose: settler.repose(), ..actor.layer.report() };
             if actor.report(report).await { None } else { Some(After::Dismissed) }
         }

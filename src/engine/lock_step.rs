@@ -32,7 +32,10 @@ pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
                 return After::Dismissed;
             }
             match actor.next_directive().await {
-                Some(Directive::Continue(step)) => until = step,
+                Some(Directive::Continue(step)) => {
+                    actor.note(Directive::Continue(step));
+                    until = step;
+                }
                 Some(directive) => return After::Directive(directive),
                 None => return After::Dismissed,
             }

@@ -114,7 +114,7 @@ impl<T: Real> Layer<T> {
     }
 
     /// Takes in the current that the layer below predicts.
-    pub fn hear_prediction(&mut self, prediction: Signal<T>) {
+    pub(super) fn take_prediction(&mut self, prediction: Signal<T>) {
         if let Some(incoming) = &mut self.incoming {
             incoming.hear(prediction);
             self.measured = None;
@@ -123,7 +123,7 @@ impl<T: Real> Layer<T> {
 
     /// Takes in the error of the layer above. In a phase that is read at the first arrival, that is now: in lock-step at the step
     /// at which the first error must arrive, otherwise when the first error arrives that is not zero.
-    pub fn hear_error(&mut self, error: Signal<T>) {
+    pub(super) fn take_error(&mut self, error: Signal<T>) {
         let Some(outgoing) = &mut self.outgoing else { return };
         self.staleness = self.staleness.max(outgoing.hear(error));
         self.measured = None;
@@ -147,7 +147,7 @@ impl<T: Real> Layer<T> {
     }
 
     /// A prediction of this version was replaced before anybody heard it.
-    pub fn prediction_was_lost(&mut self, version: u64) {
+    pub(super) fn forget_prediction(&mut self, version: u64) {
         if let Some(outgoing) = &mut self.outgoing {
             outgoing.forget(version);
         }

@@ -63,7 +63,7 @@ impl<T: Real> Layer<T> {
             Wanted::Estimate => Extract::Estimate(
                 outgoing.estimate(self.batch).ok_or_else(|| self.fault("no estimate was collected".into()))?,
             ),
-            Wanted::Feedback | Wanted::Precision => Extract::Nothing,
+            Wanted::Feedback | Wanted::Precision | Wanted::Journal => Extract::Nothing,
             Wanted::State => self.state().map_or(Extract::Nothing, |state| Extract::State(state.clone())),
         })
     }

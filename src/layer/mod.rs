@@ -25,6 +25,7 @@ pub mod group;
 mod hearing;
 mod imprecision;
 mod incoming;
+mod journal;
 mod learning;
 mod outgoing;
 mod pages;
@@ -48,6 +49,7 @@ use crate::energy::EnergyKind;
 use crate::math::optimizer::OptimizerSpec;
 use crate::math::{Extent, Field, Moment, Numerics, Real, values, values_mut};
 use crate::network::{NetworkSpec, Parameters};
+use crate::signal::journal::Entry;
 use crate::signal::{BadNumber, Directive, Extract, Message, Phase, Teaching};
 
 /// What a layer's state is.
@@ -107,6 +109,8 @@ pub struct Layer<T> {
     bad: Option<BadNumber>,
     /// The Hebbian product of this phase has been read at the first arrival of an error.
     arrived: bool,
+    /// What is done to it from outside, if that is written down.
+    journal: Option<Vec<Entry<T>>>,
 }
 
 impl<T: Real> Layer<T> {
@@ -173,6 +177,7 @@ impl<T: Real> Layer<T> {
             measured: None,
             bad: None,
             arrived: false,
+            journal: None,
         }
     }
 
@@ -203,9 +208,7 @@ impl<T: Real> Layer<T> {
         }
     }
 
-    /// Takes in a directive. `Extract` answers with what was asked for; the others with `None`. The schedule's own directives
-    /// (`Continue`, `Recount`, `Halt`) say nothing to the mathematics and are left to the driver.
-    pub fn hear_directive(&mut self, directive: Directive<T>) -> Result<Option<Extract<T>>, LayerError> {
+    fn obey(&mut self, directive: Directive<T>) -> Result<Option<Extract<T>>, LayerError> {
         match directive {
             Directive::Present { batch, data, target } => self.present(batch, data, target)?,
             Directive::Show(data) => self.show(data)?,

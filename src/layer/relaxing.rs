@@ -10,7 +10,7 @@ use crate::signal::{BadNumber, Phase, Reading, Teaching};
 
 impl<T: Real> Layer<T> {
     /// The free phase in one wave: `x_l ← f(a_l)`.
-    pub fn forward(&mut self) {
+    pub(super) fn set_forward(&mut self) {
         let (Body::Hidden(state), Some(incoming)) = (&mut self.body, &mut self.incoming) else { return };
         let Some(current) = &incoming.current else { return };
         incoming.activation.values_into(values(&current.numbers), values_mut(state));
@@ -19,8 +19,8 @@ impl<T: Real> Layer<T> {
     }
 
     /// One step down the energy with what has been heard; returns the residual before it.
-    pub fn relax(&mut self) -> f64 {
-        let residual = self.residual();
+    pub(super) fn step_down(&mut self) -> f64 {
+        let residual = self.measured_residual();
         self.step += 1;
         self.drift_at_step();
         if !self.can_move() || self.drive.is_empty() {
@@ -46,7 +46,7 @@ impl<T: Real> Layer<T> {
     }
 
     /// `max |∂E/∂x_l|` given everything heard; zero where there is no state that could move.
-    pub fn residual(&mut self) -> f64 {
+    pub(super) fn measured_residual(&mut self) -> f64 {
         if let Some(measured) = self.measured {
             return measured.largest;
         }

@@ -9,7 +9,7 @@ use crate::signal::{Report, Repose, Signal, Teaching, Versions};
 
 impl<T: Real> Layer<T> {
     /// The prediction of the layer above; `None` at the output. Computed anew only if the state moved.
-    pub fn speak_prediction(&mut self) -> Option<Signal<T>> {
+    pub(super) fn say_prediction(&mut self) -> Option<Signal<T>> {
         let (phase, step) = (self.phase.map_or(0, |phase| phase.number), self.step);
         let channel = self.channel(Held::Ascending);
         let hopfield = self.network.energy() == EnergyKind::Hopfield;
@@ -23,7 +23,7 @@ impl<T: Real> Layer<T> {
     }
 
     /// The error for the layer below; `None` at the input and before anything was heard.
-    pub fn speak_error(&mut self) -> Option<Signal<T>> {
+    pub(super) fn say_error(&mut self) -> Option<Signal<T>> {
         let (phase, step) = (self.phase.map_or(0, |phase| phase.number), self.step);
         self.refresh_error();
         let channel = self.channel(Held::Descending);
@@ -46,8 +46,8 @@ impl<T: Real> Layer<T> {
     }
 
     /// The report of the present moment; measures the residual if that has not been done.
-    pub fn report(&mut self) -> Report {
-        let residual = self.residual();
+    pub(super) fn make_report(&mut self) -> Report {
+        let residual = self.measured_residual();
         let tolerance = T::of(self.phase.map_or(0.0, |phase| phase.tolerance));
         let unsettled = if self.can_move() {
             values(&self.drive).iter().filter(|drive| drive.abs() > tolerance).count()
