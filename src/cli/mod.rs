@@ -6,6 +6,7 @@
 //! 130 interrupted, after a checkpoint
 //! ```
 
+mod audit;
 mod compare;
 mod config;
 mod data;
@@ -38,6 +39,8 @@ enum Command {
     Train(train::Arguments),
     /// Run one batch through reference, lock-step, free-running and backpropagation.
     Compare(compare::Arguments),
+    /// Measure what each algorithm asks of a layer: what it reads, what it takes, what it bears.
+    Audit(audit::Arguments),
     /// Estimate the gradient of a network and a batch of yours, as safetensors.
     Gradient(gradient::Arguments),
     /// Measure how long it takes until a layer feels what happened at the other end.
@@ -142,6 +145,7 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Train(arguments) => train::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
+        Command::Audit(arguments) => audit::run(arguments),
         Command::Gradient(arguments) => gradient::run(arguments),
         Command::Delay(arguments) => delay::run(arguments),
         Command::Sweep(arguments) => sweep::run(arguments),

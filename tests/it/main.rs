@@ -1,5 +1,6 @@
 //! One integration binary. Each file is a family of oracles; see ARCHITECTURE.md for which oracle guards what.
 
+mod audit;
 mod cli;
 mod common;
 mod continual;

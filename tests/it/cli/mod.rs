@@ -7,6 +7,7 @@
 //! Where to go next: `program.rs` starts processes, `artefacts.rs` reads what they leave; the other files are families of tests.
 
 mod artefacts;
+mod auditing;
 mod comparing;
 mod configurations;
 mod damage;
