@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! mathematics   math · energy · network · signal · rule · settling · layer · reference     no tokio, no clock, no I/O
-//! engine        engine                                                                    tokio lives here
+//! engine        wire · engine · process                                                   bytes, tasks, sockets
 //! front         data · config · run · plot · experiment · cli                             files, commands, people
 //! ```
 //!
@@ -29,6 +29,8 @@ pub mod settling;
 pub mod layer;
 
 pub mod reference;
+
+pub mod wire;
 
 pub mod engine;
 

@@ -75,7 +75,7 @@ pub struct Signal<T> {
 }
 
 /// How a phase moves the states.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Motion {
     /// The free phase of predictive coding in one wave: `x_l = f(a_l)` as the prediction arrives (Eq. 20).
     Forward,
@@ -95,7 +95,7 @@ pub enum Motion {
 }
 
 /// What the output is told of the target during a phase.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Teaching {
     /// Nothing: λ = 0.
     Free,
@@ -106,7 +106,7 @@ pub enum Teaching {
 }
 
 /// When the Hebbian products of a phase are read.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reading {
     /// When the coordinator says so, at the end.
     AtEnd,
@@ -119,7 +119,7 @@ pub enum Reading {
 }
 
 /// Where a relaxation begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     /// Where the previous phase ended.
     Here,
@@ -130,7 +130,7 @@ pub enum Origin {
 }
 
 /// One phase, as announced to every layer.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Phase {
     /// Its number.
     pub number: u64,
@@ -184,7 +184,7 @@ pub enum Directive<T> {
 }
 
 /// What an [`Directive::Extract`] asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Wanted {
     /// Outgoing weights and optimiser states.
     Weights,
@@ -221,7 +221,7 @@ pub enum Extract<T> {
 }
 
 /// Versions on the two sides of a layer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versions {
     /// On the link with the layer above.
     pub above: u64,
@@ -230,7 +230,7 @@ pub struct Versions {
 }
 
 /// Whether a free-running layer moves, and if not, why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Repose {
     /// It is still taking steps.
     Moving,
@@ -243,7 +243,7 @@ pub enum Repose {
 }
 
 /// A number that is not finite, and where it came up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadNumber {
     /// The step of the phase at which it was first seen.
     pub step: u64,
@@ -252,7 +252,7 @@ pub struct BadNumber {
 }
 
 /// What a layer reports about a phase. Sums are over the batch.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Which layer.
     pub layer: usize,

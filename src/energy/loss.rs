@@ -27,7 +27,7 @@ pub enum Loss {
 }
 
 /// How an output stands against its target, summed over the batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Σ over samples of 𝓛.
     pub loss: f64,

@@ -33,7 +33,7 @@ pub enum OptimizerKind {
 }
 
 /// An optimiser and its constants.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OptimizerSpec {
     /// Which one.
     pub kind: OptimizerKind,

@@ -21,7 +21,7 @@ pub enum Dtype {
 
 /// A floating-point number the simulator can compute with: `f32` or `f64`.
 pub trait Real:
-    num_traits::Float + Default + Debug + Display + Product + Send + Sync + std::iter::Sum + 'static
+    num_traits::Float + bytemuck::Pod + Default + Debug + Display + Product + Send + Sync + std::iter::Sum + 'static
 {
     /// Its name in configs, records and checkpoints.
     const DTYPE: Dtype;

@@ -44,7 +44,7 @@ pub enum FeedbackKind {
 }
 
 /// The kind of feedback weights, and where the drawn ones come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feedback {
     /// Which kind.
     pub kind: FeedbackKind,

@@ -7,11 +7,13 @@
 //!
 //! A [`NetworkSpec`] that exists is valid. Next: `crate::signal`, then `crate::layer`.
 
+mod description;
 mod feedback;
 mod groups;
 mod init;
 pub mod precision;
 
+pub use description::Description;
 pub use feedback::{Feedback, FeedbackKind, FeedbackState, take_signs};
 pub use groups::Grouping;
 pub use init::Init;
@@ -19,12 +21,14 @@ pub use init::Init;
 use std::fmt;
 
 use ndarray::Array2;
+use serde::{Deserialize, Serialize};
 
 use crate::energy::{Activation, EnergyKind, Loss};
 use crate::math::{Field, Real};
 
 /// Everything about a network but its weights.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Description", into = "Description")]
 pub struct NetworkSpec {
     widths: Vec<usize>,
     activation: Activation,
