@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::error::Loss;
 use super::mailbox::{Broken, Inbox, Outbox};
 use super::whereabouts::{Awaits, Whereabouts};
 use super::{Schedule, free_running, lock_step};
@@ -16,12 +17,14 @@ use crate::signal::{Directive, Extract, Report, Signal};
 
 /// What a task tells the coordinator.
 #[derive(Debug)]
-pub(super) enum News<T> {
+pub(crate) enum News<T> {
     Report(Report),
     Extract(usize, Extract<T>),
     Fault(LayerError),
     /// A neighbour is gone, or spoke out of turn.
     LinkBroken(usize),
+    /// A process is gone.
+    Lost(Loss),
 }
 
 /// The mailboxes of one group, to and from every group next door; none at the ends of the chain.

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::actor::News;
 use super::parts::{join_extracts, join_reports};
 use super::whereabouts::{Watchdog, Whereabouts};
-use super::{EngineError, Schedule};
+use super::{EngineError, EngineSettings, Loss, Schedule};
 use crate::math::Real;
 use crate::network::NetworkSpec;
 use crate::rule::PlannedPhase;
@@ -27,7 +27,7 @@ use crate::signal::{Directive, Extract, Motion, Phase, Reading, Report, Repose, 
 const COUNT_EVERY: Duration = Duration::from_millis(5);
 
 /// One end of every line to the layers.
-pub(super) struct Coordinator<T> {
+pub(crate) struct Coordinator<T> {
     pub(super) schedule: Schedule,
     pub(super) network: NetworkSpec,
     /// The first node of every layer; its groups follow in order.
@@ -39,9 +39,40 @@ pub(super) struct Coordinator<T> {
     pub(super) phase: u64,
     /// Who lost a neighbour; from then on every call fails, and none waits for answers that will not come.
     pub(super) broken: Option<usize>,
+    /// Which process is gone; likewise.
+    pub(super) lost: Option<Loss>,
+    /// Layers live in other processes.
+    pub(super) spread: bool,
 }
 
+/// How long a layer that lost a neighbour waits for word that a process is gone, which says more.
+const WORD_OF_A_LOSS: Duration = Duration::from_secs(2);
+
 impl<T: Real> Coordinator<T> {
+    pub(crate) fn new(
+        network: &NetworkSpec,
+        settings: &EngineSettings,
+        directives: Vec<mpsc::Sender<Directive<T>>>,
+        news: mpsc::Receiver<News<T>>,
+        whereabouts: Arc<Whereabouts>,
+    ) -> Self {
+        let (schedule, watchdog) = (settings.schedule, Watchdog::new(settings.stall));
+        let (phase, broken, lost, spread) = (0, None, None, false);
+        let nodes_before = |first: &mut usize, layer| {
+            let here = *first;
+            *first += network.groups(layer);
+            Some(here)
+        };
+        let first_nodes = (0..=network.depth()).scan(0, nodes_before).collect();
+        let network = network.clone();
+        Self { schedule, network, first_nodes, watchdog, directives, news, whereabouts, phase, broken, lost, spread }
+    }
+
+    /// The same for layers in other processes.
+    pub(crate) fn of_processes(self) -> Self {
+        Self { spread: true, ..self }
+    }
+
     pub(super) fn layers(&self) -> usize {
         self.network.depth() + 1
     }
@@ -59,13 +90,19 @@ impl<T: Real> Coordinator<T> {
 
     /// Sends without waiting: a layer that leaves dozens of directives unread is not there any more.
     pub(super) fn tell(&self, node: usize, directive: Directive<T>) -> Result<(), EngineError> {
+        if let Some(loss) = &self.lost {
+            return Err(self.lost(loss.clone()));
+        }
         if let Some(layer) = self.broken {
             return Err(self.link_broken(layer));
         }
-        self.directives[node].try_send(directive).map_err(|refused| match refused {
-            TrySendError::Full(_) => self.stalled(),
-            TrySendError::Closed(_) => self.ended(),
-        })
+        match self.directives[node].try_send(directive) {
+            // Whoever carried it to another process has failed and sent word, which the next wait finds and which says more.
+            Err(TrySendError::Closed(_)) if self.spread => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(self.ended()),
+            Err(TrySendError::Full(_)) => Err(self.stalled()),
+            Ok(()) => Ok(()),
+        }
     }
 
     pub(super) fn tell_all(&self, directive: impl Fn() -> Directive<T>) -> Result<(), EngineError> {
@@ -213,7 +250,11 @@ impl<T: Real> Coordinator<T> {
                 Ok(Some(News::Fault(fault))) => return Err(fault.into()),
                 Ok(Some(News::LinkBroken(layer))) => {
                     self.broken = Some(layer);
-                    return Err(self.link_broken(layer));
+                    return Err(self.broken_or_lost(layer).await);
+                }
+                Ok(Some(News::Lost(loss))) => {
+                    self.lost = Some(loss.clone());
+                    return Err(self.lost(loss));
                 }
                 Ok(Some(news)) => return Ok(Some(news)),
                 Ok(None) => return Err(self.ended()),
@@ -226,6 +267,24 @@ impl<T: Real> Coordinator<T> {
                 Err(_) => {}
             }
         }
+    }
+
+    /// What a layer noticed of its neighbour's end; or what is known of the neighbour's process, if it is one.
+    async fn broken_or_lost(&mut self, layer: usize) -> EngineError {
+        let deadline = Instant::now() + WORD_OF_A_LOSS;
+        while self.spread
+            && let Ok(Some(news)) = timeout_at(deadline, self.news.recv()).await
+        {
+            if let News::Lost(loss) = news {
+                self.lost = Some(loss.clone());
+                return self.lost(loss);
+            }
+        }
+        self.link_broken(layer)
+    }
+
+    fn lost(&self, loss: Loss) -> EngineError {
+        EngineError::Lost { loss: Box::new(loss), phase: self.phase, whereabouts: self.whereabouts.to_string() }
     }
 
     fn link_broken(&self, layer: usize) -> EngineError {

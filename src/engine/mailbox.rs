@@ -91,6 +91,11 @@ impl<T> Outbox<T> {
         Gate(Arc::clone(&self.0))
     }
 
+    /// True if nobody will hear what is sent.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.0).closed
+    }
+
     /// Sends without waiting.
     pub fn send(&self, signal: Signal<T>) -> Result<Sent, Broken> {
         let mut replaced = None;

@@ -15,16 +15,21 @@
 //!
 //! Read on: [`mod@mailbox`], `actor` (the task), `lock_step`, `free_running` (the two orders), `coordinator` (the phases).
 
-mod actor;
-mod coordinator;
+pub(crate) mod actor;
+pub(crate) mod coordinator;
+mod error;
 mod free_running;
 mod lock_step;
 pub mod mailbox;
+pub(crate) mod part;
 mod parts;
+pub(crate) mod remote;
 #[cfg(test)]
 mod tests;
+pub mod transport;
 pub mod virtual_time;
-mod whereabouts;
+pub(crate) mod whereabouts;
+mod wiring;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,11 +38,14 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
-use actor::{Actor, Links};
+use actor::Actor;
 use coordinator::Coordinator;
-use mailbox::{Delivery, Gate, mailbox};
+pub use error::{EngineError, Loss};
+use mailbox::{Delivery, Gate};
 use parts::split;
-use whereabouts::{Watchdog, Whereabouts};
+use transport::Transport;
+use whereabouts::Whereabouts;
+use wiring::chain;
 
 use crate::layer::group::Group;
 use crate::layer::{LayerSettings, Voice};
@@ -78,176 +86,101 @@ pub struct EngineSettings {
     pub stall: Duration,
 }
 
-/// Why the engine can't go on.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The runtime could not be started.
-    #[error("the runtime with {threads} threads could not be started")]
-    Runtime {
-        /// Threads asked for.
-        threads: usize,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The settling protocol counts versions per layer.
-    #[error(
-        "groups of neurons run in lock-step, not free-running: the settling protocol compares versions layer by layer"
-    )]
-    Groups,
-    /// Feedback weights and precisions of single units are not cut.
-    #[error(
-        "layers cut into groups of neurons have tied feedback and one precision per layer: other matrices and lists are not cut"
-    )]
-    Whole,
-    /// Noise and rounding are put on the signals of whole layers.
-    #[error("limited precision is that of whole layers, not of groups of neurons")]
-    ImpreciseGroups,
-    /// In virtual time signals of an earlier phase may still come, and they are not deviations.
-    #[error(
-        "deviation variables are not simulated in virtual time: signals of an earlier phase may still be under way"
-    )]
-    NoDeviations,
-    /// A layer could not do what it was told.
-    #[error(transparent)]
-    Layer(#[from] crate::layer::LayerError),
-    /// Nothing moves.
-    #[error("nothing moved for {seconds} s in phase {phase}: {whereabouts}")]
-    Stalled {
-        /// The phase.
-        phase: u64,
-        /// The watchdog's patience.
-        seconds: f64,
-        /// Who waits for whom.
-        whereabouts: String,
-    },
-    /// A task is gone or spoke out of turn.
-    #[error("layer {layer} lost a neighbour in phase {phase}: {whereabouts}")]
-    LinkBroken {
-        /// Who noticed.
-        layer: usize,
-        /// The phase.
-        phase: u64,
-        /// Who waits for whom.
-        whereabouts: String,
-    },
-    /// A recount contradicted the reports it repeats; the protocol's proof says that this can't be.
-    #[error("phase {phase}: a recount differs from the reports of layers at rest")]
-    Recount {
-        /// The phase.
-        phase: u64,
-    },
-    /// A task is gone, and nobody is left to notice it.
-    #[error("a layer has ended: {whereabouts}")]
-    Ended {
-        /// Who waits for whom.
-        whereabouts: String,
-    },
+impl Schedule {
+    /// What becomes of a signal that was not heard when the next one comes.
+    pub(crate) fn delivery(self) -> Delivery {
+        match self {
+            Self::LockStep => Delivery::InOrder,
+            Self::FreeRunning => Delivery::NewestWins,
+        }
+    }
 }
 
-impl EngineError {
-    /// Adds to a stall which signal nobody has heard.
-    fn with(self, detector: &crate::settling::Detector) -> Self {
-        match (self, detector.unheard()) {
-            (Self::Stalled { phase, seconds, whereabouts }, Some((from, to))) => {
-                let whereabouts = format!("{whereabouts}; layer {to} has not heard what layer {from} last said");
-                Self::Stalled { phase, seconds, whereabouts }
-            }
-            (other, _) => other,
-        }
+impl EngineSettings {
+    /// The same for each of its layers.
+    fn of_layer(&self) -> LayerSettings {
+        let voice = match self.schedule {
+            Schedule::LockStep => Voice::Adjoint,
+            Schedule::FreeRunning => Voice::Plain(self.message),
+        };
+        LayerSettings { rate: self.rate, optimizer: self.optimizer, voice, numerics: self.numerics }
+    }
+
+    // Parking and waking across threads costs some 25 µs, a poll that finds the signal a quarter of one.
+    fn polls_before_parking(&self) -> u32 {
+        if self.threads == 1 { 0 } else { 64 }
     }
 }
 
 /// A network of actors.
 pub struct Engine<T: Real> {
+    /// Dropped first: with it end the tasks that hold connections.
     runtime: Runtime,
     coordinator: Coordinator<T>,
-    /// `[up, down]` between layers l and l + 1, at index l.
+    /// `[up, down]` between layers l and l + 1, at index l; none where the layers live in other processes.
     gates: Vec<[Gate<T>; 2]>,
+    /// The largest batch, where processes had to be told.
+    batch_most: Option<usize>,
+    /// Who looks after the processes, if there are any.
+    _guard: Option<Box<dyn std::any::Any + Send>>,
 }
 
 /// Directives that may wait at a layer; the coordinator never has more than a few outstanding.
-const DIRECTIVES_MOST: usize = 64;
+pub(crate) const DIRECTIVES_MOST: usize = 64;
 /// Reports that may wait at the coordinator before a layer waits to report.
-const NEWS_MOST: usize = 1024;
+pub(crate) const NEWS_MOST: usize = 1024;
 
 impl<T: Real> Engine<T> {
     /// Starts one task per layer.
     pub fn new(network: &NetworkSpec, weights: Weights<T>, settings: EngineSettings) -> Result<Self, EngineError> {
+        Self::with_transport(network, weights, settings, Transport::InProcess)
+    }
+
+    /// The same, with every link on this transport. All but the first carry bytes between two pumps instead of sharing a mailbox.
+    pub fn with_transport(
+        network: &NetworkSpec,
+        weights: Weights<T>,
+        settings: EngineSettings,
+        transport: Transport,
+    ) -> Result<Self, EngineError> {
         assert!(network.fits(&weights), "weights have the shapes of the network");
-        if settings.schedule == Schedule::FreeRunning && network.groups_in_all() > network.depth() + 1 {
-            return Err(EngineError::Groups);
-        }
-        let own_precisions = (1..network.depth()).any(|layer| network.unit_precision::<T>(layer).is_some());
-        let whole = network.feedback() != FeedbackKind::Tied || own_precisions;
-        if whole && network.groups_in_all() > network.depth() + 1 {
-            return Err(EngineError::Whole);
-        }
-        if settings.numerics.acts() && network.groups_in_all() > network.depth() + 1 {
-            return Err(EngineError::ImpreciseGroups);
-        }
-        let mut builder =
-            if settings.threads == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
-        if settings.threads > 1 {
-            builder.worker_threads(settings.threads);
-        }
-        let runtime = builder
-            .enable_time()
-            .build()
-            .map_err(|source| EngineError::Runtime { threads: settings.threads, source })?;
-        let voice = match settings.schedule {
-            Schedule::LockStep => Voice::Adjoint,
-            Schedule::FreeRunning => Voice::Plain(settings.message),
-        };
-        let EngineSettings { rate, optimizer, numerics, .. } = settings;
-        let of_layer = LayerSettings { rate, optimizer, voice, numerics };
-        let depth = network.depth();
+        let places = places(network);
+        can_be_cut::<T>(network, &settings, transport)?;
+        let runtime = runtime(settings.threads, transport)?;
         // Shared: a million neurons do not each need the widths of a million layers.
         let shared = Arc::new(network.clone());
-        let places: Vec<(usize, usize)> =
-            (0..=depth).flat_map(|layer| (0..network.groups(layer)).map(move |group| (layer, group))).collect();
-        let cut = |layer| network.groups(layer) > 1;
-        let names = places.iter().map(|&(layer, group)| (layer, cut(layer).then_some(group))).collect();
-        let whereabouts = Arc::new(Whereabouts::new(names));
+        let whereabouts = Arc::new(Whereabouts::of(network));
         let (news_out, news) = mpsc::channel(NEWS_MOST);
         let mut directives = Vec::with_capacity(places.len());
-        let (links, gates) = links(network, settings.schedule);
-        for (node, (&(layer, group), links)) in places.iter().zip(links).enumerate() {
+        let wired = runtime.block_on(chain(network, settings.schedule, transport, &news_out));
+        let (links, gates) = wired.map_err(|source| EngineError::Links { transport, source })?;
+        for (node, ((layer, group), links)) in places.into_iter().zip(links).enumerate() {
             let (out, inbox) = mpsc::channel(DIRECTIVES_MOST);
             directives.push(out);
             let actor = Actor {
-                layer: Group::new(&shared, layer, group, weights.get(layer), of_layer),
+                layer: Group::new(&shared, layer, group, weights.get(layer), settings.of_layer()),
                 node,
                 links,
                 directives: inbox,
                 news: news_out.clone(),
                 whereabouts: Arc::clone(&whereabouts),
                 schedule: settings.schedule,
-                // Parking and waking across threads costs some 25 µs, a poll that finds the signal a quarter of one.
-                polls_before_parking: if settings.threads == 1 { 0 } else { 64 },
+                polls_before_parking: settings.polls_before_parking(),
             };
             runtime.spawn(actor::run(actor));
         }
-        let phase = 0;
-        let (schedule, watchdog) = (settings.schedule, Watchdog::new(settings.stall));
-        let nodes_before = |first: &mut usize, layer| {
-            let here = *first;
-            *first += network.groups(layer);
-            Some(here)
-        };
-        let first_nodes = (0..=depth).scan(0, nodes_before).collect();
-        let network = network.clone();
-        let coordinator = Coordinator {
-            schedule,
-            network,
-            first_nodes,
-            watchdog,
-            directives,
-            news,
-            whereabouts,
-            phase,
-            broken: None,
-        };
-        Ok(Self { runtime, coordinator, gates })
+        let coordinator = Coordinator::new(network, &settings, directives, news, whereabouts);
+        Ok(Self { runtime, coordinator, gates, batch_most: None, _guard: None })
+    }
+
+    /// Layers that live in other processes, behind these lines; `guard` is dropped after the connections.
+    pub(crate) fn spread(
+        runtime: Runtime,
+        coordinator: Coordinator<T>,
+        batch_most: usize,
+        guard: Box<dyn std::any::Any + Send>,
+    ) -> Self {
+        Self { runtime, coordinator, gates: Vec::new(), batch_most: Some(batch_most), _guard: Some(guard) }
     }
 
     /// The gate of the link on which layer `from` speaks to its neighbour `to`; `None` if they are no neighbours.
@@ -268,6 +201,9 @@ impl<T: Real> Engine<T> {
     /// Shows a batch: data (`n_0 × batch`) to the input, targets (`n_L × batch`) to the output, its size to everyone.
     pub fn present(&mut self, data: &Field<T>, target: &Field<T>) -> Result<(), EngineError> {
         let batch = data.ncols();
+        if let Some(most) = self.batch_most.filter(|most| batch > *most) {
+            return Err(EngineError::Batch { batch, most });
+        }
         let (mut data, mut target) = (Some(Arc::new(data.clone())), Some(Arc::new(target.clone())));
         let last = self.coordinator.layers() - 1;
         for layer in 0..=last {
@@ -319,31 +255,41 @@ impl<T: Real> Engine<T> {
     }
 }
 
-/// The mailboxes of every group, and the gates between the first groups of neighbouring layers.
-fn links<T>(network: &NetworkSpec, schedule: Schedule) -> (Vec<Links<T>>, Vec<[Gate<T>; 2]>) {
-    let delivery = match schedule {
-        Schedule::LockStep => Delivery::InOrder,
-        Schedule::FreeRunning => Delivery::NewestWins,
-    };
-    let mut links: Vec<Links<T>> = (0..network.groups_in_all()).map(|_| Links::none()).collect();
-    let mut gates = Vec::with_capacity(network.depth());
-    let mut first = 0;
-    for lower in 0..network.depth() {
-        let (here, above) = (network.groups(lower), network.groups(lower + 1));
-        for below in first..first + here {
-            for upper in first + here..first + here + above {
-                let (up, from_below) = mailbox(delivery);
-                let (down, from_above) = mailbox(delivery);
-                if (below, upper) == (first, first + here) {
-                    gates.push([up.gate(), down.gate()]);
-                }
-                links[below].to_above.push(up);
-                links[below].from_above.push(from_above);
-                links[upper].from_below.push(from_below);
-                links[upper].to_below.push(down);
-            }
-        }
-        first += here;
+/// Layer and group of every node.
+fn places(network: &NetworkSpec) -> Vec<(usize, usize)> {
+    (0..=network.depth()).flat_map(|layer| (0..network.groups(layer)).map(move |group| (layer, group))).collect()
+}
+
+/// What belongs to whole layers only.
+fn can_be_cut<T: Real>(
+    network: &NetworkSpec,
+    settings: &EngineSettings,
+    transport: Transport,
+) -> Result<(), EngineError> {
+    if network.groups_in_all() == network.depth() + 1 {
+        return Ok(());
     }
-    (links, gates)
+    if settings.schedule == Schedule::FreeRunning {
+        return Err(EngineError::Groups);
+    }
+    let own_precisions = (1..network.depth()).any(|layer| network.unit_precision::<T>(layer).is_some());
+    if network.feedback() != FeedbackKind::Tied || own_precisions {
+        return Err(EngineError::Whole);
+    }
+    if settings.numerics.acts() {
+        return Err(EngineError::ImpreciseGroups);
+    }
+    if transport == Transport::InProcess { Ok(()) } else { Err(EngineError::Together) }
+}
+
+/// A runtime for the actors, with I/O only where there are sockets: its way of waiting costs a system call more.
+fn runtime(threads: usize, transport: Transport) -> Result<Runtime, EngineError> {
+    let mut builder = if threads == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    if threads > 1 {
+        builder.worker_threads(threads);
+    }
+    if matches!(transport, Transport::Unix | Transport::Tcp) {
+        builder.enable_io();
+    }
+    builder.enable_time().build().map_err(|source| EngineError::Runtime { threads, source })
 }

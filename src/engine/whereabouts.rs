@@ -4,7 +4,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+
+use crate::network::NetworkSpec;
 
 /// What a layer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +20,16 @@ pub(super) enum Awaits {
     Gone = 5,
 }
 
+/// One line of it, as another process tells it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sighting {
+    layer: usize,
+    awaits: u8,
+    phase: u64,
+    step: u64,
+    progress: u64,
+}
+
 #[derive(Debug, Default)]
 struct Place {
     awaits: AtomicU8,
@@ -27,7 +40,7 @@ struct Place {
 
 /// One line per layer, or per group of one.
 #[derive(Debug)]
-pub(super) struct Whereabouts {
+pub(crate) struct Whereabouts {
     places: Vec<Place>,
     /// Layer, and group if the layer is cut.
     names: Vec<(usize, Option<usize>)>,
@@ -37,7 +50,14 @@ pub(super) struct Whereabouts {
 const LINES_MOST: usize = 40;
 
 impl Whereabouts {
-    pub(super) fn new(names: Vec<(usize, Option<usize>)>) -> Self {
+    /// A line for every layer of a network, or for each of its groups.
+    pub(crate) fn of(network: &NetworkSpec) -> Self {
+        let cut = |layer| network.groups(layer) > 1;
+        let of = |layer| (0..network.groups(layer)).map(move |group| (layer, cut(layer).then_some(group)));
+        Self::new((0..=network.depth()).flat_map(of).collect())
+    }
+
+    pub(crate) fn new(names: Vec<(usize, Option<usize>)>) -> Self {
         Self { places: names.iter().map(|_| Place::default()).collect(), names }
     }
 
@@ -56,6 +76,28 @@ impl Whereabouts {
         let place = &self.places[node];
         place.awaits.store(Awaits::Nothing as u8, Relaxed);
         place.progress.fetch_add(1, Relaxed);
+    }
+
+    /// Where these layers are now.
+    pub(crate) fn sightings(&self, layers: &[usize]) -> Vec<Sighting> {
+        let of = |&layer: &usize| {
+            let Place { awaits, phase, step, progress } = &self.places[layer];
+            let (awaits, phase) = (awaits.load(Relaxed), phase.load(Relaxed));
+            Sighting { layer, awaits, phase, step: step.load(Relaxed), progress: progress.load(Relaxed) }
+        };
+        layers.iter().map(of).collect()
+    }
+
+    /// Takes over what another process saw of its layers; of layers that do not exist it can have seen nothing.
+    pub(crate) fn hear(&self, sightings: &[Sighting]) {
+        for seen in sightings {
+            if let Some(place) = self.places.get(seen.layer) {
+                place.awaits.store(seen.awaits, Relaxed);
+                place.phase.store(seen.phase, Relaxed);
+                place.step.store(seen.step, Relaxed);
+                place.progress.store(seen.progress, Relaxed);
+            }
+        }
     }
 
     /// A number that changes whenever any layer goes on.

@@ -1,0 +1,139 @@
+//! Why an engine can't go on, in sentences that name the layer, the link or the process.
+
+use std::fmt;
+
+use super::transport::Transport;
+
+/// Why the engine can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The runtime could not be started.
+    #[error("the runtime with {threads} threads could not be started")]
+    Runtime {
+        /// Threads asked for.
+        threads: usize,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The settling protocol counts versions per layer.
+    #[error(
+        "groups of neurons run in lock-step, not free-running: the settling protocol compares versions layer by layer"
+    )]
+    Groups,
+    /// Feedback weights and precisions of single units are not cut.
+    #[error(
+        "layers cut into groups of neurons have tied feedback and one precision per layer: other matrices and lists are not cut"
+    )]
+    Whole,
+    /// Noise and rounding are put on the signals of whole layers.
+    #[error("limited precision is that of whole layers, not of groups of neurons")]
+    ImpreciseGroups,
+    /// In virtual time signals of an earlier phase may still come, and they are not deviations.
+    #[error(
+        "deviation variables are not simulated in virtual time: signals of an earlier phase may still be under way"
+    )]
+    NoDeviations,
+    /// Links that carry bytes are between whole layers.
+    #[error(
+        "layers cut into groups of neurons live in one process and share mailboxes; links that carry bytes join whole layers"
+    )]
+    Together,
+    /// A layer could not do what it was told.
+    #[error(transparent)]
+    Layer(#[from] crate::layer::LayerError),
+    /// Nothing moves.
+    #[error("nothing moved for {seconds} s in phase {phase}: {whereabouts}")]
+    Stalled {
+        /// The phase.
+        phase: u64,
+        /// The watchdog's patience.
+        seconds: f64,
+        /// Who waits for whom.
+        whereabouts: String,
+    },
+    /// A task is gone or spoke out of turn.
+    #[error("layer {layer} lost a neighbour in phase {phase}: {whereabouts}")]
+    LinkBroken {
+        /// Who noticed.
+        layer: usize,
+        /// The phase.
+        phase: u64,
+        /// Who waits for whom.
+        whereabouts: String,
+    },
+    /// A recount contradicted the reports it repeats; the protocol's proof says that this can't be.
+    #[error("phase {phase}: a recount differs from the reports of layers at rest")]
+    Recount {
+        /// The phase.
+        phase: u64,
+    },
+    /// A worker process is gone.
+    #[error("{loss}; phase {phase}: {whereabouts}")]
+    Lost {
+        /// Which, why, and what was done.
+        loss: Box<Loss>,
+        /// The phase.
+        phase: u64,
+        /// Who waits for whom.
+        whereabouts: String,
+    },
+    /// The links between layers could not be made.
+    #[error("links.transport = \"{transport}\": the links could not be made")]
+    Links {
+        /// By what they should be made.
+        transport: Transport,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A batch for which other processes have made no room.
+    #[error("a batch of {batch} samples is more than the {most} that were announced to the workers")]
+    Batch {
+        /// Its samples.
+        batch: usize,
+        /// The most there may be.
+        most: usize,
+    },
+    /// A task is gone, and nobody is left to notice it.
+    #[error("a layer has ended: {whereabouts}")]
+    Ended {
+        /// Who waits for whom.
+        whereabouts: String,
+    },
+}
+
+impl EngineError {
+    /// Adds to a stall which signal nobody has heard.
+    pub(super) fn with(self, detector: &crate::settling::Detector) -> Self {
+        match (self, detector.unheard()) {
+            (Self::Stalled { phase, seconds, whereabouts }, Some((from, to))) => {
+                let whereabouts = format!("{whereabouts}; layer {to} has not heard what layer {from} last said");
+                Self::Stalled { phase, seconds, whereabouts }
+            }
+            (other, _) => other,
+        }
+    }
+}
+
+/// A worker process that is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Its number, counted from 0.
+    pub worker: usize,
+    /// Its process id.
+    pub pid: u32,
+    /// The layers that lived there.
+    pub layers: Vec<usize>,
+    /// How it was lost.
+    pub how: String,
+    /// What was done about it.
+    pub done: String,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { worker, pid, layers, how, done } = self;
+        let layers: Vec<String> = layers.iter().map(usize::to_string).collect();
+        let noun = if layers.len() == 1 { "layer" } else { "layers" };
+        write!(f, "worker {worker} (process {pid}, {noun} {}) {how}; {done}", layers.join(", "))
+    }
+}

@@ -1,0 +1,234 @@
+//! Layers in another process, as the coordinator's side sees them: directives go out over one connection per worker, news come
+//! in over it. Neither passes a signal: neighbours are connected directly.
+//!
+//! On the connection, both ways: a length-delimited head in bincode, then its numbers in length-delimited chunks
+//! (`crate::wire::control`). How long both may be is known before they come.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+
+use futures::{SinkExt, StreamExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio_util::bytes::Bytes;
+use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
+
+use super::actor::News;
+use super::transport::Stream;
+use crate::layer::LayerError;
+use crate::math::Real;
+use crate::network::NetworkSpec;
+use crate::signal::Directive;
+use crate::wire::WireError;
+use crate::wire::control::{self, Bounds, CHUNK, HEAD_MOST, Order, Tiding};
+use crate::wire::numbers;
+
+/// Why a control connection can't go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ControlError {
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error("the connection failed: {0}")]
+    Stream(#[from] io::Error),
+}
+
+fn codec() -> LengthDelimitedCodec {
+    LengthDelimitedCodec::builder().little_endian().max_frame_length(HEAD_MOST).new_codec()
+}
+
+/// The reading half of a control connection.
+pub(crate) struct Incoming(FramedRead<Box<dyn AsyncRead + Send + Unpin>, LengthDelimitedCodec>);
+
+/// The writing half.
+pub(crate) struct Outgoing(FramedWrite<Box<dyn AsyncWrite + Send + Unpin>, LengthDelimitedCodec>);
+
+/// Both halves of a control connection.
+pub(crate) fn control(stream: Stream) -> (Incoming, Outgoing) {
+    (Incoming(FramedRead::new(stream.reader, codec())), Outgoing(FramedWrite::new(stream.writer, codec())))
+}
+
+impl Incoming {
+    /// The next head; `None` when the other side has closed.
+    pub(crate) async fn head<H: DeserializeOwned>(&mut self, what: &'static str) -> Result<Option<H>, ControlError> {
+        match self.0.next().await.transpose() {
+            Ok(Some(bytes)) => Ok(Some(control::decode(what, &bytes)?)),
+            Ok(None) => Ok(None),
+            // A process that ends with something unread resets its connections instead of closing them.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Exactly so many numbers, a number the caller has bounded.
+    async fn numbers<T: Real>(&mut self, count: usize) -> Result<Vec<T>, ControlError> {
+        let mut numbers = vec![T::zero(); count];
+        let mut room = numbers::room(&mut numbers);
+        while !room.is_empty() {
+            let chunk =
+                self.0.next().await.transpose()?.ok_or(io::ErrorKind::UnexpectedEof).map_err(io::Error::from)?;
+            if chunk.is_empty() || chunk.len() > room.len() {
+                let expected = format!("1 to {}", room.len());
+                return Err(
+                    WireError::Field { field: "the length of a chunk", found: chunk.len() as u64, expected }.into()
+                );
+            }
+            let (filled, rest) = room.split_at_mut(chunk.len());
+            filled.copy_from_slice(&chunk);
+            room = rest;
+        }
+        numbers::settle(&mut numbers);
+        Ok(numbers)
+    }
+}
+
+impl Outgoing {
+    /// Says one thing, at once.
+    pub(crate) async fn say<H: Serialize>(&mut self, head: &H) -> Result<(), ControlError> {
+        self.put(head, &[]).await?;
+        self.flush().await
+    }
+
+    async fn put<H: Serialize>(&mut self, head: &H, numbers: &[u8]) -> Result<(), ControlError> {
+        self.0.feed(Bytes::from(control::encode(head))).await?;
+        for chunk in numbers.chunks(CHUNK) {
+            self.0.feed(Bytes::copy_from_slice(chunk)).await?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), ControlError> {
+        Ok(SinkExt::<Bytes>::flush(&mut self.0).await?)
+    }
+}
+
+/// What limits numbers, owned.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    pub(crate) network: Arc<NetworkSpec>,
+    pub(crate) batch_most: usize,
+}
+
+impl Limits {
+    fn bounds(&self) -> Bounds<'_> {
+        Bounds { network: &self.network, batch_most: self.batch_most }
+    }
+}
+
+/// A directive and the layer it is for, as a worker is told it.
+type Addressed = (usize, Order);
+
+/// Coordinator: carries directives to the layers of one worker, as long as there are any to come.
+pub(crate) async fn order<T: Real>(
+    mut out: Outgoing,
+    mut layers: Vec<(usize, mpsc::Receiver<Directive<T>>)>,
+) -> Result<(), ControlError> {
+    while let Some((layer, directive)) = next_directive(&mut layers, true).await {
+        let mut next = Some((layer, directive));
+        // What is there already goes out in one system call.
+        while let Some((layer, directive)) = next {
+            let (head, numbers) = Order::of(&directive);
+            out.put::<Addressed>(&(layer, head), &numbers).await?;
+            next = next_directive(&mut layers, false).await;
+        }
+        out.flush().await?;
+    }
+    Ok(())
+}
+
+/// The next directive for any of the layers; `None` if there will be none, or if none is there and nobody wants to wait.
+async fn next_directive<T>(
+    layers: &mut [(usize, mpsc::Receiver<Directive<T>>)],
+    wait: bool,
+) -> Option<(usize, Directive<T>)> {
+    poll_fn(|context| {
+        let mut open = false;
+        for (layer, directives) in layers.iter_mut() {
+            match directives.poll_recv(context) {
+                Poll::Ready(Some(directive)) => return Poll::Ready(Some((*layer, directive))),
+                Poll::Ready(None) => {}
+                Poll::Pending => open = true,
+            }
+        }
+        if open && wait { Poll::Pending } else { Poll::Ready(None) }
+    })
+    .await
+}
+
+/// Coordinator: hands on what one worker tells, until it closes its connection.
+pub(crate) async fn listen<T: Real>(
+    mut incoming: Incoming,
+    layers: Vec<usize>,
+    limits: Limits,
+    news: mpsc::Sender<News<T>>,
+) -> Result<(), ControlError> {
+    while let Some(tiding) = incoming.head::<Tiding>("a tiding").await? {
+        let numbers = incoming.numbers(tiding.numbers(limits.bounds())?).await?;
+        let (tiding, extract) = tiding.with::<T>(numbers, limits.bounds())?;
+        let told = match tiding {
+            Tiding::Report(report) if report.group != 0 => {
+                let (field, found, expected) = ("the group of a report", report.group as u64, "0".to_owned());
+                return Err(WireError::Field { field, found, expected }.into());
+            }
+            Tiding::Report(report) => (report.layer, News::Report(report)),
+            Tiding::Extract(layer, _) => (layer, News::Extract(layer, extract)),
+            Tiding::Fault(layer, what) => (layer, News::Fault(LayerError { layer, what })),
+            Tiding::LinkBroken(layer) => (layer, News::LinkBroken(layer)),
+        };
+        let (layer, told) = told;
+        if !layers.contains(&layer) {
+            let expected = format!("one of {layers:?}");
+            return Err(WireError::Field { field: "the layer of a tiding", found: layer as u64, expected }.into());
+        }
+        if news.send(told).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Worker: hands on directives until the coordinator closes the connection.
+pub(crate) async fn obey<T: Real>(
+    incoming: &mut Incoming,
+    layers: &[(usize, mpsc::Sender<Directive<T>>)],
+    limits: &Limits,
+) -> Result<(), ControlError> {
+    while let Some((layer, order)) = incoming.head::<Addressed>("a directive").await? {
+        let count = order.numbers(layer, limits.bounds())?;
+        let directive = order.with(incoming.numbers::<T>(count).await?, layer, limits.bounds())?;
+        let Some((_, directives)) = layers.iter().find(|(index, _)| *index == layer) else {
+            let expected = "a layer of this worker".to_owned();
+            return Err(WireError::Field { field: "the layer of a directive", found: layer as u64, expected }.into());
+        };
+        // A layer that has ended says so by itself.
+        let _ = directives.send(directive).await;
+    }
+    Ok(())
+}
+
+/// Worker: tells the coordinator what its layers have to say, until they have all ended.
+pub(crate) async fn tell<T: Real>(mut out: Outgoing, mut news: mpsc::Receiver<News<T>>) -> Result<(), ControlError> {
+    while let Some(first) = news.recv().await {
+        let mut next = Some(first);
+        while let Some(told) = next {
+            let (head, numbers) = match told {
+                News::Report(report) => (Tiding::Report(report), Vec::new()),
+                News::Extract(layer, extract) => {
+                    let (parcel, bytes) = control::Parcel::of(&extract);
+                    (Tiding::Extract(layer, parcel), bytes)
+                }
+                News::Fault(LayerError { layer, what }) => (Tiding::Fault(layer, what), Vec::new()),
+                News::LinkBroken(layer) => (Tiding::LinkBroken(layer), Vec::new()),
+                // Only the coordinator's own people say that.
+                News::Lost(_) => return Ok(()),
+            };
+            out.put(&head, &numbers).await?;
+            next = news.try_recv().ok();
+        }
+        out.flush().await?;
+    }
+    Ok(())
+}
