@@ -34,6 +34,8 @@ pub mod wire;
 
 pub mod engine;
 
+pub mod process;
+
 pub mod data;
 
 pub mod config;

@@ -3,12 +3,14 @@
 //!
 //! ```text
 //! 0 done    1 a comparison out of tolerance    2 usage, configuration or input    3 did not converge, diverged or stalled
-//! 130 interrupted, after a checkpoint
+//! 75 a worker process was lost; `--resume` goes on    130 interrupted, after a checkpoint
 //! ```
 
 mod audit;
 mod compare;
 mod config;
+#[cfg(unix)]
+mod coordinator;
 mod data;
 mod delay;
 mod gradient;
@@ -17,6 +19,8 @@ mod show;
 mod signals;
 mod sweep;
 mod train;
+#[cfg(unix)]
+mod worker;
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
@@ -52,6 +56,12 @@ enum Command {
     /// Show, check or describe configurations.
     #[command(subcommand)]
     Config(config::Arguments),
+    /// Train with workers that are started by hand.
+    #[cfg(unix)]
+    Coordinator(coordinator::Arguments),
+    /// Run layers of a network whose coordinator is another process.
+    #[cfg(unix)]
+    Worker(worker::Arguments),
     /// List, fetch or verify data sets.
     #[command(subcommand)]
     Data(data::Arguments),
@@ -151,6 +161,10 @@ pub fn main() -> ExitCode {
         Command::Sweep(arguments) => sweep::run(arguments),
         Command::Reproduce(arguments) => reproduce::run(arguments),
         Command::Config(arguments) => config::run(arguments),
+        #[cfg(unix)]
+        Command::Coordinator(arguments) => coordinator::run(arguments),
+        #[cfg(unix)]
+        Command::Worker(arguments) => worker::run(arguments),
         Command::Data(arguments) => data::run(arguments),
     };
     match outcome {

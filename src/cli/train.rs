@@ -10,7 +10,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Failure, Typed, complain, say, say_json, show, signals};
 use crate::config::{self, Config};
+use crate::engine::EngineError;
+use crate::experiment::StepError;
 use crate::experiment::train::{Beginning, Evaluation, Observer, Progress, Summary, TrainError, train};
+use crate::experiment::workers::Hands;
 use crate::math::Dtype;
 
 #[derive(Debug, clap::Args)]
@@ -23,8 +26,8 @@ use crate::math::Dtype;
 pub(super) struct Arguments {
     #[command(flatten)]
     typed: Typed,
-    /// Go on where this run directory stopped; of its settings only learning.epochs, record.*,
-    /// schedule.threads and schedule.stall_seconds may be changed
+    /// Go on where this run directory stopped; of its settings only learning.epochs, record.*, workers,
+    /// schedule.threads, schedule.stall_seconds, schedule.placement and links.transport may be changed
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
     /// Print the closing summary as JSON
@@ -33,34 +36,58 @@ pub(super) struct Arguments {
 }
 
 /// Settings that may differ between a run and its continuation without changing its numbers.
-const MAY_CHANGE: [&str; 4] = ["learning.epochs", "record.", "schedule.threads", "schedule.stall_seconds"];
+const MAY_CHANGE: [&str; 7] = [
+    "learning.epochs",
+    "record.",
+    "schedule.threads",
+    "schedule.stall_seconds",
+    "workers",
+    "schedule.placement",
+    "links.transport",
+];
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let (config, beginning) = match &arguments.resume {
-        None => {
-            let loaded = arguments.typed.load()?;
-            let name = run_name(&loaded.config, &loaded.name);
-            (loaded.config, Beginning::New { name, overrides: loaded.overrides })
-        }
-        Some(run) => {
-            let (config, overrides) = resumed(run, &arguments.typed)?;
-            (config, Beginning::Resume { run: run.clone(), overrides })
-        }
-    };
-    let cancel = signals::listen().map_err(|error| Failure::input(format!("signals can't be heard: {error}")))?;
-    let mut console = Console::new(&config);
-    let outcome = match config.dtype {
-        Dtype::F32 => train::<f32>(&config, beginning, &cancel, &mut console),
-        Dtype::F64 => train::<f64>(&config, beginning, &cancel, &mut console),
-    };
-    console.bar.finish_and_clear();
-    let summary = outcome.map_err(failure)?;
-    if arguments.json { say_json(&summary) } else { close(&summary) }
+    let (config, beginning) = arguments.load()?;
+    arguments.train(&config, beginning, &Hands::Children)
+}
+
+impl Arguments {
+    /// What is to be trained, and where it begins.
+    pub(super) fn load(&self) -> Result<(Config, Beginning), Failure> {
+        Ok(match &self.resume {
+            None => {
+                let loaded = self.typed.load()?;
+                let name = run_name(&loaded.config, &loaded.name);
+                (loaded.config, Beginning::New { name, overrides: loaded.overrides })
+            }
+            Some(run) => {
+                let (config, overrides) = resumed(run, &self.typed)?;
+                (config, Beginning::Resume { run: run.clone(), overrides })
+            }
+        })
+    }
+
+    /// Trains.
+    pub(super) fn train(&self, config: &Config, beginning: Beginning, hands: &Hands) -> Result<(), Failure> {
+        let cancel = signals::listen().map_err(|error| Failure::input(format!("signals can't be heard: {error}")))?;
+        let mut console = Console::new(config);
+        let outcome = match config.dtype {
+            Dtype::F32 => train::<f32>(config, beginning, hands, &cancel, &mut console),
+            Dtype::F64 => train::<f64>(config, beginning, hands, &cancel, &mut console),
+        };
+        console.bar.finish_and_clear();
+        let summary = outcome.map_err(failure)?;
+        if self.json { say_json(&summary) } else { close(&summary) }
+    }
 }
 
 fn failure(error: TrainError) -> Failure {
     let code = match &error {
         TrainError::Interrupted { .. } => 130,
+        TrainError::Step { source: StepError::Engine(EngineError::Lost { .. }), .. } => 75,
+        #[cfg(unix)]
+        TrainError::Step { source: StepError::Process(_), .. } => 2,
+        TrainError::Step { source: StepError::NoProcesses, .. } => 2,
         TrainError::Step { .. } | TrainError::Weights { .. } => 3,
         TrainError::Assemble(_) | TrainError::Run(_) | TrainError::OtherData { .. } => 2,
     };

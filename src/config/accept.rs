@@ -39,6 +39,10 @@ pub(super) fn accept(key: &Key, value: &Value, source: &Source) -> Result<Json, 
         (Kind::Texts, Content::List(items)) => each(items, text).map_err(|item| refused(key, item, source)),
         (Kind::Numbers, Content::List(items)) => each(items, finite).map_err(|item| refused(key, item, source)),
         (Kind::Groups, Content::Text(text)) if text == "neuron" => Ok(Json::from(text.as_str())),
+        (Kind::Placement, Content::Text(text)) if text == "auto" => Ok(Json::from(text.as_str())),
+        (Kind::Placement, Content::List(items)) if !items.is_empty() => {
+            each(items, layers).map_err(|item| refused(key, item, source))
+        }
         (Kind::Groups, Content::Integer(number)) => {
             within(*number, 1, WIDEST).ok_or_else(|| refused(key, value, source))
         }
@@ -139,6 +143,18 @@ fn of_units(value: &Value) -> Option<Json> {
 /// All items as JSON, or the first that cannot be accepted.
 fn each(items: &[Value], accepted: impl Fn(&Value) -> Option<Json>) -> Result<Json, &Value> {
     items.iter().map(|item| accepted(item).ok_or(item)).collect()
+}
+
+/// The layers of one process.
+fn layers(item: &Value) -> Option<Json> {
+    let layer = |item: &Value| match item.data {
+        Content::Integer(number) => within(number, 0, WIDEST),
+        _ => None,
+    };
+    match &item.data {
+        Content::List(items) => each(items, layer).ok(),
+        _ => None,
+    }
 }
 
 fn within(number: i128, least: u64, most: u64) -> Option<Json> {

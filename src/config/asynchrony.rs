@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Law, Message};
+use super::{Law, LinkTransport, Message};
 
 /// `[clocks]`: when layers act in virtual time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,8 @@ macro_rules! links {
         pub struct Links {
             /// What travels down a link.
             pub message: Message,
+            /// By what neighbours are connected.
+            pub transport: LinkTransport,
             $($(#[$doc])* pub $field: $kind,)*
             /// What is different for single links, by `from->to`.
             #[serde(flatten)]
@@ -64,7 +66,12 @@ macro_rules! links {
 
         impl Default for Links {
             fn default() -> Self {
-                Self { message: Message::ErrorEcho, $($field: $default,)* of_link: BTreeMap::new() }
+                Self {
+                    message: Message::ErrorEcho,
+                    transport: LinkTransport::Auto,
+                    $($field: $default,)*
+                    of_link: BTreeMap::new(),
+                }
             }
         }
 
@@ -82,6 +89,7 @@ macro_rules! links {
                 let special = self.of_link.get(&format!("{from}->{to}")).cloned().unwrap_or_default();
                 Self {
                     message: self.message,
+                    transport: self.transport,
                     $($field: special.$field.unwrap_or(self.$field),)*
                     of_link: BTreeMap::new(),
                 }

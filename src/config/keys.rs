@@ -133,7 +133,8 @@ pub const KEYS: &[Key] = &[
     key("dtype", Kind::Choice(&["f32", "f64"]), "",
         "Number format of states, weights and signals. A nudge below 1e-3 wants `f64` or \
          `inference.variables = \"deviation\"`."),
-    key("workers", up_to(1, 65_536), "", "Number of processes. Only 1 is available yet."),
+    key("workers", up_to(1, 65_536), "", "Number of processes the layers live in, on this machine. 1: all in the program's own; more: \
+         workers that it starts, each with at least one layer."),
     key("data.name", Kind::Choice(&["digits", "idx"]), "",
         "`digits`: drawn by the embedded generator; `idx`: read from the files in `data.dir`. \
          Left out, it is `idx` when `data.dir` is given."),
@@ -250,11 +251,14 @@ pub const KEYS: &[Key] = &[
          after another from the top with the newest, as in the authors' program. Actors know no other than `jacobi`."),
     // Far more than there are cores already; a system refuses to start some ten thousand threads, and tokio then ends the program.
     key("schedule.threads", up_to(0, 1_024), "",
-        "Threads. 0: all cores. The modes `reference` and `virtual-time` have exactly 1."),
+        "Threads, in every process. 0: all cores. The modes `reference` and `virtual-time` have exactly 1."),
     key("schedule.stall_seconds", Kind::Number(Interval::Seconds), "",
         "Seconds without progress after which the watchdog says who waits for whom."),
     key("schedule.events_max", up_to(1, u64::MAX >> 1), "",
         "Most events of one phase in virtual time; a phase that needs more ends as `event-budget`."),
+    key("schedule.placement", Kind::Placement, "",
+        "Which layers live in which process, such as `[[0, 1], [2], [3]]`. `auto`: blocks of neighbours, balanced by the \
+         sizes of their weights."),
     key("clocks.period", Kind::Law { zero: false }, "",
         "Virtual time between two ticks of a layer, in units of model time τ; 1 is one inference step. Constant, or drawn for each \
          tick: laws `constant` (value), `uniform` (low, high), `exponential` (mean), `log-normal` (mean, sd), `gamma` (mean, shape), \
@@ -264,6 +268,9 @@ pub const KEYS: &[Key] = &[
     key("links.message", Kind::Choice(&["error+echo", "error", "state"]), "",
         "What a layer sends down: its error with an echo of the state it answers, the bare error, \
          or its state (only `free-running` and `virtual-time`)."),
+    key("links.transport", Kind::Choice(&["auto", "in-process", "bytes", "unix", "tcp"]), "",
+        "By what neighbours are connected: a mailbox they share, bytes in memory, Unix sockets, TCP on the loopback \
+         interface. `auto`: `in-process` with one worker, `unix` with several. Without effect on numbers in lock-step."),
     key("links.delay", Kind::Law { zero: true }, "",
         "How long a signal is under way, in τ. Like all keys of this table below, for one direction of one link: `[links.\"2->1\"]`."),
     key("links.jitter", Kind::Law { zero: true }, "", "Added to the delay of each signal, in τ."),

@@ -46,6 +46,8 @@ pub enum Kind {
     },
     /// A number format that is rounded to.
     Format,
+    /// Layers per process: lists of layers, or the word `auto`.
+    Placement,
 }
 
 /// Where a number has to lie.
@@ -101,7 +103,7 @@ impl Kind {
     /// The type as the rest of a sentence that begins with "must be".
     pub(super) fn demand(self) -> String {
         let article = match self {
-            Self::Flag | Self::Text | Self::Choice(_) | Self::Format => "",
+            Self::Flag | Self::Text | Self::Choice(_) | Self::Format | Self::Placement => "",
             Self::Integer { .. } | Self::Groups => "an ",
             Self::Number(_) | Self::Widths | Self::Precision | Self::Texts | Self::Numbers | Self::Law { .. } => "a ",
         };
@@ -132,6 +134,7 @@ impl Kind {
                 "one of `exact`, `bf16`, `fp16`, `fp8-e4m3`, `fp8-e5m2`, `fixed:N`, `fixed:N:F` (N ≤ 24 bits, F behind the point)"
                     .to_owned()
             }
+            Self::Placement => "`auto`, or a list of lists of layers".to_owned(),
         }
     }
 
@@ -182,6 +185,10 @@ impl Kind {
                     "type": "object", "required": ["law"], "additionalProperties": false, "properties": properties,
                 });
                 json!({"anyOf": [number, law]})
+            }
+            Self::Placement => {
+                let layers = json!({"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}});
+                json!({"anyOf": [{"const": "auto"}, {"type": "array", "minItems": 1, "items": layers}]})
             }
         }
     }

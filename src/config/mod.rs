@@ -74,8 +74,8 @@ pub use kind::{Interval, Kind};
 pub use presets::{Preset, presets};
 pub use schema::{key_table, schema};
 pub use values::{
-    Config, Data, DataName, Groups, GroupsWord, Inference, Learning, Model, Numerics, Output, Precision, Record,
-    Schedule, ScheduleMode,
+    Auto, Config, Data, DataName, Groups, GroupsWord, Inference, Learning, LinkTransport, Model, Numerics, Output,
+    Placing, Precision, Record, Schedule, ScheduleMode,
 };
 pub use write::to_toml;
 

@@ -10,7 +10,7 @@ use super::values::{Config, ScheduleMode};
 use super::write::{parts_at, tree, value_at};
 
 /// The keys of these tables that every schedule can honour, or that have a rule of their own.
-const EVERYWHERE: &[&str] = &["links.message"];
+const EVERYWHERE: &[&str] = &["links.message", "links.transport"];
 
 /// Everything that cannot be honoured.
 pub(super) fn errors(config: &Config, gathered: &Gathered<'_>) -> Vec<Diagnostic> {

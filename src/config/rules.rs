@@ -4,8 +4,13 @@
 //! key, with the other keys that play a part. Settings without effect are in `idle.rs`, limits of a single key in
 //! `kind.rs`.
 
+mod processes;
 mod simulation;
 
+use processes::{
+    every_worker_has_a_layer, groups_live_together, one_loop_has_no_links, placement_is_whole,
+    processes_have_a_schedule, processes_run_layers, processes_share_no_memory,
+};
 use simulation::{
     arrivals_are_silent_before, deviations_are_of_one_phase, deviations_are_of_predictive_coding,
     deviations_come_down_through_the_weights, deviations_have_given_precisions,
@@ -15,7 +20,7 @@ use simulation::{
 
 use super::diagnostic::Diagnostic;
 use super::gather::Gathered;
-use super::values::{Config, DataName, Groups, Precision};
+use super::values::{Config, DataName, Groups, LinkTransport, Precision};
 use super::{Activation, Dtype, EnergyKind, FeedbackKind, Loss, Message, OptimizerKind, Order, RuleName, ScheduleMode};
 
 /// A condition on a configuration.
@@ -35,7 +40,10 @@ const fn rule(keys: &'static [&'static str], broken: fn(&Config) -> Option<Diagn
 
 /// The conditions, in the order of their keys. Each is a function below, named for what must hold.
 pub(super) const RULES: &[Rule] = &[
-    rule(&["workers"], one_worker),
+    rule(&["workers", "learning.rule"], processes_run_layers),
+    rule(&["workers", "schedule.mode"], processes_have_a_schedule),
+    rule(&["workers", "model.widths"], every_worker_has_a_layer),
+    rule(&["workers", "model.groups"], |c| groups_live_together(c, "workers", c.workers > 1)),
     rule(&["data.dir", "data.name"], data_have_a_folder),
     rule(&["data.dir", "data.name"], digits_need_no_folder),
     rule(&["data.train", "data.name"], |c| digits_are_counted(c, "data.train", c.data.train)),
@@ -66,7 +74,14 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["learning.nudge", "inference.variables", "learning.nudging"], zero_is_a_limit),
     rule(&["schedule.threads", "schedule.mode"], reference_is_one_loop),
     rule(&["schedule.order", "schedule.mode", "model.energy"], sequence_needs_one_loop),
+    rule(&["schedule.placement", "workers", "model.widths"], placement_is_whole),
     rule(&["links.message", "schedule.mode"], states_need_staleness),
+    rule(&["links.transport", "workers"], processes_share_no_memory),
+    rule(&["links.transport", "schedule.mode"], one_loop_has_no_links),
+    rule(&["links.transport", "model.groups", "workers"], |c| {
+        let shared = matches!(c.links.transport, LinkTransport::Auto | LinkTransport::InProcess);
+        groups_live_together(c, "links.transport", !shared && c.workers == 1)
+    }),
     rule(&["inference.activity_lr", "dtype"], |c| in_f32(c, "inference.activity_lr", &[c.inference.activity_lr])),
     rule(&["learning.nudge", "dtype"], |c| in_f32(c, "learning.nudge", &[c.learning.nudge])),
     rule(&["learning.param_lr", "dtype"], |c| in_f32(c, "learning.param_lr", &[c.learning.param_lr])),
@@ -104,11 +119,6 @@ pub(super) fn placed(problem: Diagnostic, keys: &[&'static str], gathered: &Gath
 
 fn broken(title: impl Into<String>, help: impl Into<String>) -> Option<Diagnostic> {
     Some(Diagnostic::error(title).help(help))
-}
-
-fn one_worker(config: &Config) -> Option<Diagnostic> {
-    (config.workers != 1)
-        .then(|| Diagnostic::error("`workers` must be 1").help("runs with several processes are not available yet"))
 }
 
 fn groups_need_steps(config: &Config) -> Option<Diagnostic> {

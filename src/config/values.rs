@@ -186,6 +186,8 @@ table! {
         stall_seconds: f64 = 10.0,
         /// Most events of one phase in virtual time.
         events_max: usize = 1_000_000_000,
+        /// Which layers live in which process.
+        placement: Placing = Placing::Word(Auto::Auto),
     }
 }
 
@@ -269,6 +271,41 @@ pub enum ScheduleMode {
     FreeRunning,
     /// Layers driven by one queue of events, with clocks and delays drawn from the seed.
     VirtualTime,
+}
+
+/// Which layers live in which process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Placing {
+    /// Chosen by cost.
+    Word(Auto),
+    /// For every worker its layers.
+    Lists(Vec<Vec<usize>>),
+}
+
+/// The word for a choice that is left to the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Auto {
+    /// `auto`
+    Auto,
+}
+
+/// By what neighbours are connected, as it is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkTransport {
+    /// In-process with one worker, Unix sockets with several.
+    #[default]
+    Auto,
+    /// A mailbox that both share.
+    InProcess,
+    /// Bytes in memory.
+    Bytes,
+    /// Unix sockets.
+    Unix,
+    /// TCP on the loopback interface.
+    Tcp,
 }
 
 /// Which set of samples.

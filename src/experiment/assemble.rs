@@ -4,10 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::machine::{Machine, StepError};
-use crate::config::{Clocks, Config, DataName, DeliveryName, Links, Precision, ScheduleMode};
+use super::workers::{self, Hands};
+use crate::config::{Clocks, Config, DataName, DeliveryName, LinkTransport, Links, Precision, ScheduleMode};
 use crate::data::dataset::{Sizes, Splits, from_folder, generated};
 use crate::data::error::DataError;
 use crate::engine::mailbox::Delivery;
+use crate::engine::transport::Transport;
 use crate::engine::virtual_time::clocks::ClockLaws;
 use crate::engine::virtual_time::links::LinkLaws;
 use crate::engine::virtual_time::{VirtualNetwork, VirtualSettings};
@@ -178,11 +180,29 @@ pub fn virtual_time(config: &Config, network: &NetworkSpec) -> VirtualSettings {
 }
 
 /// The program that runs the configured rule in the configured schedule.
-pub fn machine<T: Real>(config: &Config, network: &NetworkSpec, weights: Weights<T>) -> Result<Machine<T>, StepError> {
+pub fn machine<T: Real>(
+    config: &Config,
+    network: &NetworkSpec,
+    weights: Weights<T>,
+    hands: &Hands,
+) -> Result<Machine<T>, StepError> {
     if config.learning.rule == RuleName::Backprop {
         return Ok(Machine::Backprop(Box::new(Baseline::new(network, weights, optimizer(config)))));
     }
-    machine_in(config, network, weights, config.schedule.mode)
+    let called = !matches!(hands, Hands::Children);
+    match schedule(config.schedule.mode).filter(|_| called || config.workers > 1) {
+        Some(schedule) => workers::machine(config, network, weights, settings(config, schedule), hands),
+        None => machine_in(config, network, weights, config.schedule.mode),
+    }
+}
+
+/// The order of actors that this mode is, if it is one.
+fn schedule(mode: ScheduleMode) -> Option<Schedule> {
+    match mode {
+        ScheduleMode::Reference | ScheduleMode::VirtualTime => None,
+        ScheduleMode::LockStep => Some(Schedule::LockStep),
+        ScheduleMode::FreeRunning => Some(Schedule::FreeRunning),
+    }
 }
 
 /// The same in another schedule.
@@ -192,31 +212,37 @@ pub fn machine_in<T: Real>(
     weights: Weights<T>,
     mode: ScheduleMode,
 ) -> Result<Machine<T>, StepError> {
-    let rate = config.inference.activity_lr;
-    let schedule = match mode {
-        ScheduleMode::Reference => {
-            let order = config.schedule.order;
-            let reference = Synchronous::in_order(network, weights, rate, optimizer(config), order);
-            return Ok(Machine::Reference(Box::new(reference.with_numerics(numerics(config)))));
+    let Some(schedule) = schedule(mode) else {
+        if mode == ScheduleMode::VirtualTime {
+            let settings = virtual_time(config, network);
+            return Ok(Machine::Virtual(Box::new(VirtualNetwork::new(network, weights, &settings))));
         }
-        ScheduleMode::LockStep => Schedule::LockStep,
-        ScheduleMode::FreeRunning => Schedule::FreeRunning,
-        ScheduleMode::VirtualTime => {
-            return Ok(Machine::Virtual(Box::new(VirtualNetwork::new(
-                network,
-                weights,
-                &virtual_time(config, network),
-            ))));
-        }
+        let (rate, order) = (config.inference.activity_lr, config.schedule.order);
+        let reference = Synchronous::in_order(network, weights, rate, optimizer(config), order);
+        return Ok(Machine::Reference(Box::new(reference.with_numerics(numerics(config)))));
     };
-    let settings = EngineSettings {
+    let settings = settings(config, schedule);
+    if config.workers > 1 {
+        return workers::machine(config, network, weights, settings, &Hands::Children);
+    }
+    let transport = match config.links.transport {
+        LinkTransport::Auto | LinkTransport::InProcess => Transport::InProcess,
+        LinkTransport::Bytes => Transport::Bytes,
+        LinkTransport::Unix => Transport::Unix,
+        LinkTransport::Tcp => Transport::Tcp,
+    };
+    Ok(Machine::Actors(Box::new(Engine::with_transport(network, weights, settings, transport)?)))
+}
+
+/// How actors are run, but for their number of processes.
+fn settings(config: &Config, schedule: Schedule) -> EngineSettings {
+    EngineSettings {
         schedule,
         threads: threads(config),
         message: config.links.message,
-        rate,
+        rate: config.inference.activity_lr,
         optimizer: optimizer(config),
         numerics: numerics(config),
         stall: Duration::from_secs_f64(config.schedule.stall_seconds),
-    };
-    Ok(Machine::Actors(Box::new(Engine::new(network, weights, settings)?)))
+    }
 }

@@ -31,6 +31,13 @@ pub enum StepError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// Processes could not be brought to work together.
+    #[cfg(unix)]
+    #[error(transparent)]
+    Process(#[from] crate::process::ProcessError),
+    /// This system has no Unix sockets and process groups.
+    #[error("workers above 1 need a Unix system")]
+    NoProcesses,
     /// A number was not finite; no weight was changed by this step.
     #[error(
         "layer {layer}, unit {}: a number is not finite at inference step {} of phase {phase}; \

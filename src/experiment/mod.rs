@@ -14,5 +14,6 @@ pub mod machine;
 pub mod reproduce;
 pub mod sweep;
 pub mod train;
+pub mod workers;
 
 pub use machine::{Machine, StepError};

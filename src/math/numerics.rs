@@ -9,12 +9,14 @@
 //! step, each unit and sample in their order. So every schedule and every resumed run has the same. What happens inside of a layer
 //! (products, its drive, its weights and their updates) stays in the format computed in. Next: `crate::layer`.
 
+use serde::{Deserialize, Serialize};
+
 use super::random::{Purpose, Stream};
 use super::rounding::Format;
 use super::{Real, values_mut};
 
 /// How precisely states are held and signals said.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Numerics {
     /// Format of the states.
     pub states: Format,

@@ -21,5 +21,8 @@ mod precision;
 mod settling;
 mod stalls;
 mod tidy;
+#[cfg(unix)]
+mod transports;
 mod virtual_delays;
 mod virtual_time;
+mod wire;

@@ -55,7 +55,7 @@ fn a_name_like_no_other_gets_the_list_only() {
     assert_eq!(
         problem.help,
         [
-            "known keys of [links]: `message`, `delay`, `jitter`, `loss`, `duplicate`, `reorder`, `bandwidth`, `delivery`, `threshold`, `resend`"
+            "known keys of [links]: `message`, `transport`, `delay`, `jitter`, `loss`, `duplicate`, `reorder`, `bandwidth`, `delivery`, `threshold`, `resend`"
         ]
     );
 }

@@ -9,7 +9,23 @@ use super::{config, marked, only, problems, read};
 
 /// Key at fault, overrides that break the rule, overrides beside it that do not.
 const CASES: &[(&str, &[&str], &[&str])] = &[
-    ("workers", &["workers=2"], &["workers=1"]),
+    ("workers", &["workers=2", "learning.rule=backprop"], &["workers=2"]),
+    ("workers", &["workers=2", "schedule.mode=reference"], &["workers=2", "schedule.mode=free-running"]),
+    ("workers", &["workers=2", "schedule.mode=virtual-time"], &["schedule.mode=virtual-time"]),
+    ("workers", &["workers=5"], &["workers=4"]),
+    ("workers", &["workers=2", "model.groups=4"], &["model.groups=4"]),
+    (
+        "links.transport",
+        &["links.transport=bytes", "model.groups=2"],
+        &["links.transport=in-process", "model.groups=2"],
+    ),
+    ("schedule.placement", &["schedule.placement=[[0,1],[2,3]]"], &["workers=2", "schedule.placement=[[0,1],[2,3]]"]),
+    ("schedule.placement", &["workers=2", "schedule.placement=[[0,1],[1,2,3]]"], &["schedule.placement=[[3,2,1,0]]"]),
+    ("schedule.placement", &["workers=2", "schedule.placement=[[0,1],[3]]"], &["schedule.placement=auto"]),
+    ("links.transport", &["workers=2", "links.transport=bytes"], &["links.transport=bytes"]),
+    ("links.transport", &["workers=2", "links.transport=in-process"], &["workers=2", "links.transport=tcp"]),
+    ("links.transport", &["links.transport=unix", "schedule.mode=reference"], &["links.transport=unix"]),
+    ("links.transport", &["links.transport=tcp", "schedule.mode=virtual-time"], &["links.transport=tcp"]),
     ("data.dir", &["data.name=idx"], &["data.name=idx", "data.dir=x"]),
     ("data.dir", &["data.name=digits", "data.dir=x"], &["data.dir=x"]),
     ("data.train", &["data.train=0"], &["data.train=0", "data.dir=x"]),
@@ -207,7 +223,7 @@ error: `data.dir` must name the folder of the IDX files
 
 #[test]
 fn all_broken_rules_are_reported_at_once() {
-    let overrides = ["workers=3", "model.precision=[1]", "inference.tolerance=1e-12", "output.name=/"];
+    let overrides = ["workers=9", "model.precision=[1]", "inference.tolerance=1e-12", "output.name=/"];
     let titles: Vec<String> = problems("", &overrides).into_iter().map(|problem| problem.title).collect();
     assert_eq!(titles.len(), 4, "{titles:?}");
 }

@@ -60,7 +60,7 @@ fn every_allowed_word_can_be_chosen() {
     for key in KEYS {
         for word in key.kind.allowed().iter().filter(|word| **word != "digits") {
             let chosen = format!("{}={word}", key.path);
-            let alone = ["schedule.mode", "model.loss", "inference.variables"].contains(&key.path);
+            let alone = ["schedule.mode", "model.loss", "inference.variables", "links.transport"].contains(&key.path);
             let reference = ["schedule.mode=reference", chosen.as_str()];
             let overrides = if key.path == "schedule.order" {
                 reference.to_vec()

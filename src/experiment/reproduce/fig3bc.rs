@@ -15,6 +15,7 @@ use super::{Bench, ReproduceError, Verdict};
 use crate::config::Config;
 use crate::experiment::assemble;
 use crate::experiment::machine::{Machine, Procedure, Purpose, closeness};
+use crate::experiment::workers::Hands;
 use crate::math::Real;
 use crate::plot::{Axis, Figure, Series, Style};
 use crate::reference::backprop;
@@ -110,7 +111,7 @@ fn learners<T: Real>(bench: &Bench<'_>) -> Result<Vec<Learner<T>>, ReproduceErro
     let weights = bench.weights::<T>(config.seed);
     let mut baseline = config.clone();
     baseline.learning.rule = RuleName::Backprop;
-    let baseline = assemble::machine(&baseline, &bench.network, weights.clone())?;
+    let baseline = assemble::machine(&baseline, &bench.network, weights.clone(), &Hands::Children)?;
     let nudge = config.learning.nudge;
     let plan = Plan::named(RuleName::PcNudge, &bench.network, nudge, config.learning.nudging, FreePhase::Forward);
     let plan = plan.map_err(assemble::AssembleError::from)?;

@@ -16,6 +16,7 @@ use crate::experiment::assemble::{self, AssembleError};
 use crate::experiment::compare::exact;
 use crate::experiment::machine::{Procedure, Purpose, closeness};
 use crate::experiment::train::{Beginning, Observer, TrainError, train};
+use crate::experiment::workers::Hands;
 use crate::math::{Dtype, Real};
 use crate::run::table::{MetricsRow, read_rows};
 use crate::run::{RunError, checkpoint};
@@ -157,7 +158,7 @@ fn trained<T: Real>(
 ) -> Result<Option<Vec<(String, Metric)>>, String> {
     let beginning = beginning(folder, run).map_err(|error| error.to_string())?;
     config.output.dir = folder.path().to_string_lossy().into_owned();
-    let summary = match train::<T>(&config, beginning, cancel, &mut Nobody) {
+    let summary = match train::<T>(&config, beginning, &Hands::Children, cancel, &mut Nobody) {
         Err(TrainError::Interrupted { .. }) => return Ok(None),
         other => other.map_err(|error| error.to_string())?,
     };

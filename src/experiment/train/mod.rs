@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::assemble::{self, AssembleError};
 use super::machine::StepError;
+use super::workers::Hands;
 use crate::config::{Config, ScheduleMode};
 use crate::data::dataset::Splits;
 use crate::math::Real;
@@ -163,16 +164,17 @@ pub struct Summary {
     pub checkpoint: Option<PathBuf>,
 }
 
-/// Trains.
+/// Trains. `hands` run the layers if the configuration asks for several processes.
 pub fn train<T: Real>(
     config: &Config,
     beginning: Beginning,
+    hands: &Hands,
     cancel: &CancellationToken,
     observer: &mut dyn Observer,
 ) -> Result<Summary, TrainError> {
     let network = assemble::network(config).map_err(AssembleError::from)?;
     let splits = assemble::data(config, &network)?;
-    let mut trainer = Trainer::<T>::begin(config, network, splits, beginning, observer)?;
+    let mut trainer = Trainer::<T>::begin((config, hands), network, splits, beginning, observer)?;
     if trainer.meta.status == Status::Done {
         // It was complete before: it is looked at, nothing is written.
         return trainer.run(cancel, observer);

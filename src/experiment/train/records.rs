@@ -6,12 +6,10 @@ use crate::data::dataset::{Dataset, Splits};
 use crate::energy::Score;
 use crate::experiment::assemble;
 use crate::experiment::machine::{Closeness, Procedure, StepError, StepRecord};
+use crate::experiment::workers::EVALUATION_BATCH;
 use crate::math::Real;
 use crate::run::RunError;
 use crate::run::table::{LayerRow, MetricsRow};
-
-/// Samples per batch of an evaluation.
-const EVALUATION_BATCH: usize = 500;
 
 impl<T: Real> Trainer<'_, T> {
     pub(super) fn record(

@@ -12,6 +12,7 @@ use crate::data::dataset::Splits;
 use crate::energy::EnergyKind;
 use crate::experiment::assemble::{self, AssembleError};
 use crate::experiment::machine::{Machine, Procedure, Purpose, StepError, closeness};
+use crate::experiment::workers::Hands;
 use crate::math::Real;
 use crate::network::{NetworkSpec, Weights};
 use crate::reference::backprop;
@@ -43,7 +44,7 @@ pub(super) struct Trainer<'a, T: Real> {
 
 impl<'a, T: Real> Trainer<'a, T> {
     pub(super) fn begin(
-        config: &'a Config,
+        (config, hands): (&'a Config, &Hands),
         network: NetworkSpec,
         splits: Splits,
         beginning: Beginning,
@@ -68,7 +69,7 @@ impl<'a, T: Real> Trainer<'a, T> {
         };
         let Opened { run, meta, metrics, layers, position, checkpoint, notes } = opened;
         let weights = network.initial_weights::<T>(config.model.init, config.seed);
-        let mut machine = assemble::machine(config, &network, weights).map_err(engine_failed)?;
+        let mut machine = assemble::machine(config, &network, weights, hands).map_err(engine_failed)?;
         let (checkpoint, snapshot) = checkpoint.unzip();
         if let Some(snapshot) = snapshot
             && !machine.install(snapshot).map_err(engine_failed)?

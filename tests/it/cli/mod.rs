@@ -18,6 +18,8 @@ mod diverged;
 mod gradient;
 #[cfg(unix)]
 mod interrupted;
+#[cfg(target_os = "linux")]
+mod processes;
 mod program;
 mod refused;
 mod reproduce;

@@ -61,6 +61,13 @@ impl Bench {
         names
     }
 
+    /// Folders of sockets that are there now.
+    pub(super) fn socket_folders(&self) -> usize {
+        let entries = fs::read_dir(self.folder.path()).expect("the folder");
+        let is_ours = |name: std::ffi::OsString| name.to_string_lossy().starts_with("asynapse-");
+        entries.filter(|entry| is_ours(entry.as_ref().expect("an entry").file_name())).count()
+    }
+
     /// Starts the program.
     pub(super) fn start(&self, words: &[&str]) -> Running {
         self.start_with(words, [Sink::File, Sink::File])
@@ -90,6 +97,8 @@ impl Bench {
         {
             command.env_remove(variable);
         }
+        // Whatever it makes for a while it makes here, where a test can see that nothing is left.
+        command.env("TMPDIR", self.folder.path());
         command.args(words).current_dir(self.path("")).stdin(Stdio::null());
         let [out, err] = sinks;
         let child = command.stdout(out.open(&stdout)).stderr(err.open(&stderr)).spawn().expect("start the program");
@@ -153,6 +162,11 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, such as `INT`.
     pub(super) fn signal(&self, name: &str) {
         let arguments = [format!("-{name}"), self.child.id().to_string()];

@@ -41,7 +41,7 @@ const TYPED: &[(&[&str], &[&str])] = &[
     (&["tiny", "output.dir=/proc/nowhere"], &["/proc/nowhere", "could not be created"]),
     (&["tiny", "output.dir="], &["`output.dir`", "override 1"]),
     (&["tiny", "output.name=a/b"], &["`output.name`", "plain file name"]),
-    (&["tiny", "workers=2"], &["`workers`", "not available yet"]),
+    (&["tiny", "workers=4"], &["`workers` is 4", "3 layers"]),
     (&["tiny", "schedule.mode=reference", "schedule.threads=2"], &["`schedule.threads`", "reference"]),
     (&["tiny", "schedule.threads=60000"], &["`schedule.threads`", "the limit is 1024"]),
     (&["tiny", "data.train=4294967295"], &["`data.train`", "at most"]),

@@ -1,0 +1,85 @@
+//! From a configuration to layers in several processes (`crate::process`).
+
+use crate::config::{Config, LinkTransport, Placing};
+use crate::engine::EngineSettings;
+use crate::engine::transport::Transport;
+use crate::math::Real;
+use crate::network::{NetworkSpec, Weights};
+use crate::process::placement::{Placement, PlacementError};
+
+use super::machine::{Machine, StepError};
+
+/// Samples per batch of an evaluation.
+pub(super) const EVALUATION_BATCH: usize = 500;
+
+/// Which layers live where.
+pub fn placement(config: &Config, network: &NetworkSpec) -> Result<Placement, PlacementError> {
+    match &config.schedule.placement {
+        Placing::Word(_) => Placement::auto(network, config.workers),
+        Placing::Lists(lists) => Placement::explicit(lists, network.widths().len()),
+    }
+}
+
+/// The largest batch a run presents: workers make room for no more.
+fn batch_most(config: &Config) -> usize {
+    config.data.batch_size.max(EVALUATION_BATCH)
+}
+
+/// What connects processes.
+fn transport(config: &Config) -> Transport {
+    if config.links.transport == LinkTransport::Tcp { Transport::Tcp } else { Transport::Unix }
+}
+
+/// Who runs the layers of several processes.
+#[derive(Clone, Debug)]
+pub enum Hands {
+    /// Workers that are started here.
+    Children,
+    /// Workers that somebody else starts.
+    #[cfg(unix)]
+    Callers {
+        /// Where they call.
+        listen: crate::process::endpoint::Endpoint,
+        /// What they know.
+        secret: crate::wire::handshake::Secret,
+        /// How long to wait for them.
+        patience: std::time::Duration,
+    },
+}
+
+/// Layers as actors in processes of their own.
+#[cfg(unix)]
+pub(super) fn machine<T: Real>(
+    config: &Config,
+    network: &NetworkSpec,
+    weights: Weights<T>,
+    settings: EngineSettings,
+    hands: &Hands,
+) -> Result<Machine<T>, StepError> {
+    use crate::process::{Crew, ProcessError, Source, launch};
+    let source = match hands {
+        Hands::Children => {
+            let program = std::env::current_exe();
+            let unknown = |source| ProcessError::System { what: "the path of this program", source };
+            Source::Children { program: program.map_err(unknown)?, transport: transport(config) }
+        }
+        Hands::Callers { listen, secret, patience } => {
+            Source::Callers { listen: listen.clone(), secret: secret.clone(), patience: *patience }
+        }
+    };
+    let placement = placement(config, network).map_err(ProcessError::from)?;
+    let crew = Crew { placement, batch_most: batch_most(config), source };
+    Ok(Machine::Actors(Box::new(launch(network, weights, settings, &crew)?)))
+}
+
+/// Starts nothing: this needs Unix.
+#[cfg(not(unix))]
+pub(super) fn machine<T: Real>(
+    _config: &Config,
+    _network: &NetworkSpec,
+    _weights: Weights<T>,
+    _settings: EngineSettings,
+    _hands: &Hands,
+) -> Result<Machine<T>, StepError> {
+    Err(StepError::NoProcesses)
+}

@@ -1,0 +1,261 @@
+//! Brings the workers of a network together, gives each its layers, and hands back an engine that runs phases as ever.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+
+use super::endpoint::{Endpoint, Listener, Parked};
+use super::muster::{Line, gather};
+use super::placement::Placement;
+use super::reception::{Reception, random};
+use super::start::{Answer, Instruction, Task};
+use super::supervisor::{Children, Member, Supervisor};
+use super::{ProcessError, key};
+use crate::engine::actor::News;
+use crate::engine::coordinator::Coordinator;
+use crate::engine::remote::{ControlError, Limits, Outgoing, listen, order};
+use crate::engine::transport::Transport;
+use crate::engine::whereabouts::Whereabouts;
+use crate::engine::{DIRECTIVES_MOST, Engine, EngineError, EngineSettings, NEWS_MOST};
+use crate::layer::LayerError;
+use crate::math::Real;
+use crate::network::{NetworkSpec, Weights};
+use crate::signal::{Directive, Extract};
+use crate::wire::handshake::Secret;
+
+/// Time for children to call.
+const CHILDREN: Duration = Duration::from_secs(60);
+
+/// Who runs the layers.
+#[derive(Clone, Debug)]
+pub struct Crew {
+    /// Which layers live where.
+    pub placement: Placement,
+    /// The largest batch that will be presented.
+    pub batch_most: usize,
+    /// Where the workers are from.
+    pub source: Source,
+}
+
+/// Where workers are from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// They are started here.
+    Children {
+        /// The program, `asynapse` itself.
+        program: PathBuf,
+        /// What connects them.
+        transport: Transport,
+    },
+    /// Somebody starts them and they call.
+    Callers {
+        /// Where.
+        listen: Endpoint,
+        /// What they know.
+        secret: Secret,
+        /// How long to wait for them.
+        patience: Duration,
+    },
+}
+
+/// Brings the crew together and gives it the network; what comes back runs phases as an engine in one process does.
+pub fn launch<T: Real>(
+    network: &NetworkSpec,
+    weights: Weights<T>,
+    settings: EngineSettings,
+    crew: &Crew,
+) -> Result<Engine<T>, ProcessError> {
+    assert!(network.fits(&weights), "weights have the shapes of the network");
+    if network.groups_in_all() > network.depth() + 1 {
+        return Err(EngineError::Together.into());
+    }
+    let system = |what| move |source| ProcessError::System { what, source };
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(system("the runtime"))?;
+    let mut children = Children::default();
+    let recruited = runtime.block_on(recruit(network, settings, crew, T::DTYPE, &mut children))?;
+    let mut engine = assemble::<T>(runtime, (network, settings), crew, recruited, children)?;
+    let install = weights.into_iter().map(|parameters| Extract::Weights(parameters, None));
+    engine.install(install.collect())?;
+    Ok(engine)
+}
+
+/// The connections of one worker that is ready.
+struct Ready {
+    line: Line,
+    pulse: Parked,
+}
+
+async fn recruit(
+    network: &NetworkSpec,
+    settings: EngineSettings,
+    crew: &Crew,
+    dtype: crate::math::Dtype,
+    children: &mut Children,
+) -> Result<Vec<Ready>, ProcessError> {
+    let system = |what| move |source| ProcessError::System { what, source };
+    let workers = crew.placement.workers();
+    // The folder of the sockets, removed with this value: when all are connected nobody needs it any more.
+    let mut _folder = None;
+    let (listen, secret, patience) = match &crew.source {
+        Source::Callers { listen, secret, patience } => (listen.clone(), secret.clone(), *patience),
+        Source::Children { transport, .. } => {
+            let endpoint = match transport {
+                Transport::Tcp => Endpoint::Tcp(([127, 0, 0, 1], 0).into()),
+                _ => {
+                    let mode = Permissions::from_mode(0o700);
+                    let made = tempfile::Builder::new().prefix("asynapse-").permissions(mode).tempdir();
+                    let made = made.map_err(system("a folder for sockets"))?;
+                    let path = made.path().join("coordinator.sock");
+                    _folder = Some(made);
+                    Endpoint::Unix(path)
+                }
+            };
+            (endpoint, key::fresh()?, CHILDREN)
+        }
+    };
+    let unheard = |source| ProcessError::Listen { what: listen.to_string(), source };
+    let listener = Listener::bind(&listen).await.map_err(unheard)?;
+    let reached = listener.endpoint().map_err(unheard)?;
+    if let Source::Children { program, .. } = &crew.source {
+        for _ in 0..workers {
+            let child = spawn(program, &reached, &secret, settings.threads).map_err(system("a worker process"))?;
+            children.0.push(child);
+        }
+    }
+    let mut reception = Reception::new(listener, secret);
+    let recruits = gather(&mut reception, workers, children, patience).await?;
+    drop(reception);
+    let mut ready = Vec::with_capacity(workers);
+    for recruit in recruits {
+        let pid = recruit.pid;
+        let sockets = recruit.into_parts().ok_or_else(|| ProcessError::talk("a recruit is not complete"))?;
+        let pulse = sockets.1.park().map_err(system("a connection"))?;
+        ready.push(Ready { line: Line::new(pid, sockets.0), pulse });
+    }
+    let run = random().map_err(system("random numbers"))?;
+    let task = |worker| Task {
+        run,
+        generation: 1,
+        worker,
+        placement: crew.placement.parts().to_vec(),
+        network: network.clone(),
+        dtype,
+        schedule: settings.schedule,
+        message: settings.message,
+        rate: settings.rate,
+        optimizer: settings.optimizer,
+        numerics: settings.numerics,
+        stall_s: settings.stall.as_secs_f64(),
+        batch_most: crew.batch_most,
+        transport: reached.transport(),
+    };
+    for (worker, Ready { line, .. }) in ready.iter_mut().enumerate() {
+        line.tell(&Instruction::Task(Box::new(task(worker)))).await?;
+    }
+    let mut ports = Vec::new();
+    for Ready { line, .. } in &mut ready {
+        match line.ask().await? {
+            Answer::Listening(port) => ports.push(port),
+            answer => return Err(ProcessError::talk(format!("{answer:?} instead of a port"))),
+        }
+    }
+    for Ready { line, .. } in &mut ready {
+        line.tell(&Instruction::Connect(ports.clone())).await?;
+    }
+    for Ready { line, .. } in &mut ready {
+        match line.ask().await? {
+            Answer::Ready => {}
+            answer => return Err(ProcessError::talk(format!("{answer:?} instead of readiness"))),
+        }
+    }
+    Ok(ready)
+}
+
+/// Starts a worker. In a process group of its own, so that Ctrl-C reaches the coordinator alone, which ends its workers after the
+/// checkpoint.
+fn spawn(
+    program: &PathBuf,
+    coordinator: &Endpoint,
+    secret: &Secret,
+    threads: usize,
+) -> std::io::Result<std::process::Child> {
+    let mut child = Command::new(program)
+        .args(["worker", "--connect", &coordinator.to_string(), "--secret-file", "-"])
+        .args(["--threads", &threads.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .process_group(0)
+        .spawn()?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // A child that did not take it will not come, and that is noticed.
+        let _ = key::hand_on(secret, &mut pipe);
+    }
+    Ok(child)
+}
+
+/// The lines between a coordinator and workers that are ready.
+fn assemble<T: Real>(
+    runtime: Runtime,
+    (network, settings): (&NetworkSpec, EngineSettings),
+    crew: &Crew,
+    ready: Vec<Ready>,
+    children: Children,
+) -> Result<Engine<T>, ProcessError> {
+    let layers = network.depth() + 1;
+    let whereabouts = Arc::new(Whereabouts::of(network));
+    let (news_out, news) = mpsc::channel(NEWS_MOST);
+    let limits = Limits { network: Arc::new(network.clone()), batch_most: crew.batch_most };
+    let (mut directives, mut inboxes) = (Vec::new(), Vec::new());
+    for _ in 0..layers {
+        let (out, inbox) = mpsc::channel::<Directive<T>>(DIRECTIVES_MOST);
+        directives.push(out);
+        inboxes.push(Some(inbox));
+    }
+    let mut members = Vec::new();
+    for (Ready { line, pulse }, part) in ready.into_iter().zip(crew.placement.parts()) {
+        let own: Vec<_> = part.iter().filter_map(|&layer| Some((layer, inboxes[layer].take()?))).collect();
+        let Line { pid, incoming, outgoing } = line;
+        members.push(Member { pid, layers: part.clone(), pulse });
+        runtime.spawn(ordering(outgoing, own, news_out.clone()));
+        let (part, limits, news) = (part.clone(), limits.clone(), news_out.clone());
+        runtime.spawn(async move {
+            let layer = part[0];
+            let heard = listen(incoming, part, limits, news.clone()).await;
+            // If the process is gone the supervisor knows more, and says so.
+            let last = match heard {
+                Err(ControlError::Wire(error)) => {
+                    News::Fault(LayerError { layer, what: format!("its process can't be understood: {error}") })
+                }
+                Ok(()) | Err(ControlError::Stream(_)) => News::LinkBroken(layer),
+            };
+            let _ = news.send(last).await;
+        });
+    }
+    let lost = move |loss| {
+        // A full queue of news means that nobody listens; then nobody wants to know.
+        let _ = news_out.try_send(News::Lost(loss));
+    };
+    let supervisor = Supervisor::start(members, children, Arc::clone(&whereabouts), lost);
+    let supervisor = supervisor.map_err(|source| ProcessError::System { what: "a thread", source })?;
+    let coordinator = Coordinator::new(network, &settings, directives, news, whereabouts).of_processes();
+    Ok(Engine::spread(runtime, coordinator, crew.batch_most, Box::new(supervisor)))
+}
+
+/// Carries directives; if that fails, keeps taking them, so that it is the loss of the process that is reported.
+async fn ordering<T: Real>(
+    outgoing: Outgoing,
+    layers: Vec<(usize, mpsc::Receiver<Directive<T>>)>,
+    news: mpsc::Sender<News<T>>,
+) {
+    let first = layers.first().map_or(0, |(layer, _)| *layer);
+    if order(outgoing, layers).await.is_err() {
+        let _ = news.send(News::LinkBroken(first)).await;
+    }
+}

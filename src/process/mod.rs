@@ -1,0 +1,45 @@
+//! Layers in processes of their own. The coordinator starts the workers (or waits for those that somebody else started), gives
+//! each its layers, and from then on runs phases as ever; neighbours that live in different processes are connected directly.
+//!
+//! ```text
+//!                  ┌── control, pulse ── worker 0: layers 0 1 ─┐ link 1
+//! coordinator ─────┼── control, pulse ── worker 1: layer 2 ────┤ link 2         Unix sockets or TCP on the loopback interface
+//!                  └── control, pulse ── worker 2: layer 3 ────┘
+//! ```
+//!
+//! - **Nobody else gets in**: a Unix socket in a folder of its owner, or TCP on the loopback interface alone; on both a secret of
+//!   this run and a handshake before anything else (`crate::wire::handshake`). When every link stands, nobody listens any more.
+//! - **A death is noticed** by a closed connection, the end of a child, or silence (`supervisor`), and ends the run with an error
+//!   that names worker, process and layers. Workers end when the coordinator's connection does.
+//! - The run has an identity and a *generation*; links of another are refused. It is always the first one now.
+//!
+//! Lock-step across processes has the bits of lock-step within one: the same arithmetic on the same numbers, which travel as bytes.
+//!
+//! All of this needs Unix; elsewhere there is [`placement`] and nothing to place.
+//!
+//! Read on: [`placement`], `launch`, `start` (what is said at the beginning), [`worker`], `supervisor`.
+
+#[cfg(unix)]
+pub mod endpoint;
+#[cfg(unix)]
+mod error;
+#[cfg(unix)]
+pub mod key;
+#[cfg(unix)]
+mod launch;
+#[cfg(unix)]
+mod muster;
+pub mod placement;
+#[cfg(unix)]
+pub mod reception;
+#[cfg(unix)]
+mod start;
+#[cfg(unix)]
+mod supervisor;
+#[cfg(unix)]
+pub mod worker;
+
+#[cfg(unix)]
+pub use error::ProcessError;
+#[cfg(unix)]
+pub use launch::{Crew, Source, launch};

@@ -1,0 +1,246 @@
+//! A worker process: it calls the coordinator, is given layers, connects to its neighbours, and runs its layers until the
+//! coordinator closes the connection.
+//!
+//! Its signs of life come from a thread of their own with a connection of its own, so that a long computation is not taken for a
+//! death; the same thread ends the process if the coordinator is gone and the layers do not notice.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Instant, timeout_at};
+
+use super::ProcessError;
+use super::endpoint::{Endpoint, Listener, Parked, Socket};
+use super::placement::Placement;
+use super::reception::{HANDSHAKE, Reception, answer, call, random};
+use super::start::{Answer, Instruction, Task};
+use crate::engine::EngineSettings;
+use crate::engine::part::{Part, perform};
+use crate::engine::remote::{Incoming, Limits, Outgoing, control};
+use crate::engine::transport::Stream;
+use crate::engine::whereabouts::Whereabouts;
+use crate::math::Dtype;
+use crate::wire::control::encode;
+use crate::wire::frame::Direction;
+use crate::wire::handshake::{Hello, Purpose, Secret, Verdict};
+
+/// Between two signs of life, at most.
+pub(super) const BEAT: Duration = Duration::from_millis(250);
+
+/// Time for the layers to notice that the coordinator is gone, before the process is ended.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How a worker runs.
+#[derive(Clone, Debug)]
+pub struct WorkerOptions {
+    /// Where the coordinator is.
+    pub connect: Endpoint,
+    /// Threads for its layers.
+    pub threads: usize,
+    /// True if the process is nothing but this worker and may be ended from within.
+    pub owns_process: bool,
+}
+
+/// Runs a worker to the end of the coordinator's connection.
+pub fn run(options: &WorkerOptions, secret: &Secret) -> Result<(), ProcessError> {
+    let runtime = runtime(options.threads).map_err(|source| ProcessError::System { what: "the runtime", source })?;
+    let finished = Arc::new(AtomicBool::new(false));
+    let outcome = runtime.block_on(live(options, secret, &finished));
+    finished.store(true, SeqCst);
+    outcome
+}
+
+fn runtime(threads: usize) -> std::io::Result<Runtime> {
+    let mut builder = if threads == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    if threads > 1 {
+        builder.worker_threads(threads);
+    }
+    // Layers that never wait must not keep the sockets waiting for long: they are looked at every few polls.
+    builder.event_interval(8).enable_all().build()
+}
+
+async fn live(options: &WorkerOptions, secret: &Secret, finished: &Arc<AtomicBool>) -> Result<(), ProcessError> {
+    let caller = random().map_err(|source| ProcessError::System { what: "random numbers", source })?;
+    let hello = Hello { purpose: Purpose::Control, run: [0; 16], generation: 0, caller, pid: std::process::id() };
+    let socket = call(&options.connect, secret, &hello).await?;
+    let pulse = call(&options.connect, secret, &Hello { purpose: Purpose::Pulse, ..hello }).await?;
+    let (mut incoming, mut outgoing) = control(Stream::from(socket));
+    let task = match instruction(&mut incoming).await? {
+        Instruction::Task(task) => *task,
+        Instruction::Connect(_) => return Err(ProcessError::talk("a list of ports came before a task")),
+    };
+    let hello = Hello { run: task.run, generation: task.generation, ..hello };
+    let linked = link(&task, options, secret, hello, (&mut incoming, &mut outgoing)).await;
+    let (placement, links) = match linked {
+        Ok(linked) => linked,
+        Err(error) => {
+            // Said to the coordinator if it is still there, and to whoever reads this process's stderr.
+            let _ = outgoing.say(&Answer::Failed(error.to_string())).await;
+            return Err(error);
+        }
+    };
+    outgoing.say(&Answer::Ready).await.map_err(ProcessError::talk)?;
+    let layers = placement.parts()[task.worker].clone();
+    let whereabouts = Arc::new(Whereabouts::of(&task.network));
+    let pulse = pulse.park().map_err(|source| ProcessError::System { what: "the pulse", source })?;
+    // The watchdog hears of progress by these, so its patience has to hold several of them.
+    let every = BEAT.min(Duration::from_secs_f64(task.stall_s / 4.0)).max(Duration::from_millis(1));
+    let seen = (Arc::clone(&whereabouts), layers.clone());
+    beat((pulse, every), seen, Arc::clone(finished), options.owns_process)?;
+    let settings = EngineSettings {
+        schedule: task.schedule,
+        threads: options.threads,
+        message: task.message,
+        rate: task.rate,
+        optimizer: task.optimizer,
+        numerics: task.numerics,
+        stall: Duration::from_secs_f64(task.stall_s),
+    };
+    let limits = Limits { network: Arc::new(task.network), batch_most: task.batch_most };
+    let part = Part { limits, settings, layers, links, whereabouts };
+    let performed = match task.dtype {
+        Dtype::F32 => perform::<f32>(part, incoming, outgoing).await,
+        Dtype::F64 => perform::<f64>(part, incoming, outgoing).await,
+    };
+    performed.map_err(ProcessError::talk)
+}
+
+async fn instruction(incoming: &mut Incoming) -> Result<Instruction, ProcessError> {
+    match incoming.head::<Instruction>("an instruction").await.map_err(ProcessError::talk)? {
+        Some(instruction) => Ok(instruction),
+        None => Err(ProcessError::talk("the coordinator closed the connection before the start")),
+    }
+}
+
+/// Connects all links that leave this process.
+async fn link(
+    task: &Task,
+    options: &WorkerOptions,
+    secret: &Secret,
+    hello: Hello,
+    (incoming, outgoing): (&mut Incoming, &mut Outgoing),
+) -> Result<(Placement, Vec<(usize, Direction, Stream)>), ProcessError> {
+    let placement = Placement::explicit(&task.placement, task.network.widths().len())?;
+    if task.worker >= placement.workers() || !task.stall_s.is_finite() || task.stall_s < 0.0 {
+        return Err(ProcessError::talk("the task is none"));
+    }
+    let [up, down] = placement.borders(task.worker);
+    let own = address(&options.connect, &task.run, task.worker, Some(0));
+    let listener = match &own {
+        Some(endpoint) if !up.is_empty() => Some(Listener::bind(endpoint).await.map_err(ProcessError::listening)?),
+        _ => None,
+    };
+    let port = match listener.as_ref().map(Listener::endpoint).transpose().map_err(ProcessError::listening)? {
+        Some(Endpoint::Tcp(address)) => Some(address.port()),
+        _ => None,
+    };
+    outgoing.say(&Answer::Listening(port)).await.map_err(ProcessError::talk)?;
+    let Instruction::Connect(ports) = instruction(incoming).await? else {
+        return Err(ProcessError::talk("a second task came"));
+    };
+    let calls = async {
+        let mut links = Vec::new();
+        for lower in down {
+            let home = placement.home(lower).unwrap_or(task.worker);
+            let port = ports.get(home).copied().flatten();
+            let endpoint = address(&options.connect, &task.run, home, port);
+            let endpoint = endpoint.ok_or_else(|| ProcessError::talk("a neighbour has no port"))?;
+            let number = u32::try_from(lower).map_err(ProcessError::talk)?;
+            let socket = call(&endpoint, secret, &Hello { purpose: Purpose::Link(number), ..hello }).await?;
+            links.push((lower, Direction::Down, socket.into()));
+        }
+        Ok::<_, ProcessError>(links)
+    };
+    let receipts = async {
+        match listener {
+            Some(listener) => receive(Reception::new(listener, secret.clone()), hello, &up).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let (mut links, received) = tokio::try_join!(calls, receipts)?;
+    links.extend(received);
+    Ok((placement, links))
+}
+
+/// Waits for the neighbours above.
+async fn receive(
+    mut reception: Reception,
+    own: Hello,
+    lowers: &[usize],
+) -> Result<Vec<(usize, Direction, Stream)>, ProcessError> {
+    let deadline = Instant::now() + 2 * HANDSHAKE;
+    let mut found: BTreeMap<usize, Socket> = BTreeMap::new();
+    while found.len() < lowers.len() {
+        let late = |_| {
+            let missing = lowers.iter().find(|lower| !found.contains_key(lower)).map_or(0, |lower| lower + 1);
+            ProcessError::talk(format!("layer {missing} did not call within {} s", 2 * HANDSHAKE.as_secs()))
+        };
+        let called = timeout_at(deadline, reception.next()).await.map_err(late)?;
+        let (hello, mut socket) = called.map_err(ProcessError::listening)?;
+        let lower = match hello.purpose {
+            Purpose::Link(lower) => Some(lower as usize).filter(|lower| lowers.contains(lower)),
+            _ => None,
+        };
+        let ours = (hello.run, hello.generation) == (own.run, own.generation);
+        let verdict = match lower {
+            _ if !ours => Verdict::OtherRun,
+            Some(lower) if !found.contains_key(&lower) => Verdict::Welcome,
+            _ => Verdict::NotExpected,
+        };
+        if let (Ok(()), Verdict::Welcome, Some(lower)) = (answer(&mut socket, verdict).await, verdict, lower) {
+            found.insert(lower, socket);
+        }
+    }
+    Ok(found.into_iter().map(|(lower, socket)| (lower, Direction::Up, socket.into())).collect())
+}
+
+/// Where a worker can be called: beside the coordinator's Unix socket under a name nobody has to be told, or on the coordinator's
+/// address. No path ever comes from the wire.
+fn address(coordinator: &Endpoint, run: &[u8; 16], worker: usize, port: Option<u16>) -> Option<Endpoint> {
+    match coordinator {
+        Endpoint::Unix(path) => {
+            let name: String = run[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+            let folder: &Path = path.parent().unwrap_or(Path::new("."));
+            let path: PathBuf = folder.join(format!("worker-{name}-{worker}.sock"));
+            Some(Endpoint::Unix(path))
+        }
+        Endpoint::Tcp(address) => Some(Endpoint::Tcp(SocketAddr::new(address.ip(), port?))),
+    }
+}
+
+/// The thread of the signs of life.
+fn beat(
+    (connection, every): (Parked, Duration),
+    (whereabouts, layers): (Arc<Whereabouts>, Vec<usize>),
+    finished: Arc<AtomicBool>,
+    owns_process: bool,
+) -> Result<(), ProcessError> {
+    let system = |source| ProcessError::System { what: "the pulse", source };
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
+    let beating = move || {
+        runtime.block_on(async {
+            let Ok(socket) = connection.resume() else { return };
+            let mut writer = Stream::from(socket).writer;
+            while !finished.load(SeqCst) {
+                let bytes = encode(&whereabouts.sightings(&layers));
+                let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
+                if writer.write_all(&[&length[..], &bytes].concat()).await.is_err() {
+                    break;
+                }
+                tokio::time::sleep(every).await;
+            }
+        });
+        thread::sleep(GRACE);
+        if owns_process && !finished.load(SeqCst) {
+            std::process::exit(75);
+        }
+    };
+    thread::Builder::new().name("pulse".into()).spawn(beating).map(drop).map_err(system)
+}
