@@ -147,6 +147,10 @@ impl Request {
 pub fn audit(request: &Request) -> Result<Card, AuditError> {
     let algorithm = || request.name.clone();
     let config = request.load()?.config;
+    if config.workers != 1 {
+        let what = "journals stay in the process that keeps them; set workers = 1";
+        return Err(AuditError::Unseen { algorithm: algorithm(), what });
+    }
     if config.model.groups != Groups::Count(1) {
         let what = "layers are audited whole; set model.groups = 1";
         return Err(AuditError::Unseen { algorithm: algorithm(), what });
