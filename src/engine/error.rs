@@ -93,6 +93,9 @@ pub enum EngineError {
         /// The most there may be.
         most: usize,
     },
+    /// Journals are read in the process they are written in.
+    #[error("layers keep journals in one process only; use workers = 1")]
+    Journals,
     /// A task is gone, and nobody is left to notice it.
     #[error("a layer has ended: {whereabouts}")]
     Ended {

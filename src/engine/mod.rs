@@ -239,6 +239,10 @@ impl<T: Real> Engine<T> {
 
     /// Asks every layer for something, for a checkpoint or a comparison. In the order of the layers.
     pub fn extract(&mut self, wanted: Wanted) -> Result<Vec<Extract<T>>, EngineError> {
+        // Layers elsewhere have journals too, but those do not travel.
+        if wanted == Wanted::Journal && self.batch_most.is_some() {
+            return Err(EngineError::Journals);
+        }
         self.runtime.block_on(self.coordinator.extract(wanted))
     }
 

@@ -90,6 +90,8 @@ pub enum Parcel {
     Feedback(Option<Memory>),
     /// [`Extract::Precision`].
     Precision,
+    /// [`Extract::Journal`], which does not travel: whoever decodes it is told so.
+    Journal,
     /// [`Extract::Nothing`].
     Nothing,
 }
@@ -241,8 +243,8 @@ impl Parcel {
                 put(logarithms);
                 Self::Precision
             }
-            // Journals stay in the process that keeps them: an audit runs in one, and refuses others.
-            Extract::Journal(_) | Extract::Nothing => Self::Nothing,
+            Extract::Journal(_) => Self::Journal,
+            Extract::Nothing => Self::Nothing,
         };
         (head, out)
     }
@@ -264,6 +266,7 @@ impl Parcel {
                 to * from * (1 + memory.as_ref().map_or(0, Memory::count))
             }
             Self::Precision => bounds.width(layer)?,
+            Self::Journal => return Err(untold()),
             Self::Nothing => 0,
         })
     }
@@ -288,9 +291,15 @@ impl Parcel {
                 Extract::Feedback(FeedbackState { matrix, optimizer })
             }
             Self::Precision => Extract::Precision(rest.take(bounds.width(layer)?)?),
+            Self::Journal => return Err(untold()),
             Self::Nothing => Extract::Nothing,
         })
     }
+}
+
+/// Journals stay in the process they are written in.
+fn untold() -> WireError {
+    WireError::Unreadable { what: "a journal", problem: "it stays in the process it is written in".to_owned() }
 }
 
 impl Memory {

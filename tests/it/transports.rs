@@ -19,7 +19,7 @@ use asynapse::process::{Crew, ProcessError, Source, launch};
 use asynapse::reference::Synchronous;
 use asynapse::rule::{FreePhase, Nudging, Plan, RuleName};
 use asynapse::settling::{Limits, StopReason};
-use asynapse::signal::{Message, Reading};
+use asynapse::signal::{Message, Reading, Wanted};
 use asynapse::wire::handshake::Secret;
 use proptest::prelude::*;
 
@@ -327,12 +327,14 @@ fn a_cut_network_is_refused_by_what_joins_whole_layers() {
 }
 
 #[test]
-fn a_batch_beyond_what_workers_were_told_is_refused() {
+fn a_batch_beyond_what_workers_were_told_is_refused_and_journals_do_not_travel() {
     let network = spec(&[6, 3], Activation::Tanh, Loss::CrossEntropy);
     let placement = Placement::auto(&network, 2).expect("a placement");
     let mut spread = spread(&network, weights::<f32>(&network, 1), Schedule::LockStep, (placement, tcp()), (1, adam()));
     let (data, target) = batch::<f32>(&network, 65, 1);
     let refused = spread.engine.present(&data, &target).expect_err("65 of 64").to_string();
     assert!(refused.contains("65 samples") && refused.contains("64"), "{refused}");
+    let refused = spread.engine.extract(Wanted::Journal).map(drop);
+    assert!(matches!(refused, Err(EngineError::Journals)), "{refused:?}");
     spread.end();
 }
