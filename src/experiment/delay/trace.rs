@@ -1,7 +1,7 @@
 //! The event timeline of a wave, in the trace-event format that Perfetto and chrome://tracing open.
 //!
 //! ```text
-//! process   a wave                       track (tid)   a layer; tid 0: the phase as a whole
+//! process   a wave                       track (tid)   a layer; the first one: the phase as a whole
 //! slice     "step n", "says", "hears"    ph X, with ts and dur
 //! arrow     a signal                     ph s where it is said, ph f where it arrives, the same id; each inside a slice
 //! mark      the wave arrives             ph i
@@ -22,6 +22,8 @@ use super::watch::{Happened, Passing, Seen};
 pub const MICROSECONDS: f64 = 1000.0;
 /// Most records of a file: some 10 MB.
 pub const RECORDS_MOST: usize = 100_000;
+/// Tracks of a process begin at this number times its own: viewers take the number of a track for unique, and 0 for no thread at all.
+const TRACKS: u64 = 1000;
 /// Length of a slice, if there is room until the next on its track.
 const SLICE: f64 = 250.0;
 /// Share of the room that a slice takes.
@@ -130,7 +132,7 @@ fn draw(pid: u64, source: &Source<'_>, share: usize, summary: &mut Summary) -> (
     let mut records = named(pid, source, source.seen.tracks.len());
     let length = until.min(source.length) * MICROSECONDS;
     records.push(
-        json!({"ph": "X", "pid": pid, "tid": 0, "ts": 0.0, "dur": length, "cat": "phase", "name": source.switch}),
+        json!({"ph": "X", "pid": pid, "tid": track(pid, 0), "ts": 0.0, "dur": length, "cat": "phase", "name": source.switch}),
     );
     let times: Vec<(usize, u64)> = moments.keys().copied().collect();
     for (index, (&(layer, bits), moment)) in moments.iter().enumerate() {
@@ -146,7 +148,7 @@ fn draw(pid: u64, source: &Source<'_>, share: usize, summary: &mut Summary) -> (
         };
         let dur = room.min(SLICE);
         records.push(json!({
-            "ph": "X", "pid": pid, "tid": layer + 1, "ts": ts, "dur": dur, "cat": "layer", "name": name, "args": arguments,
+            "ph": "X", "pid": pid, "tid": track(pid, layer + 1), "ts": ts, "dur": dur, "cat": "layer", "name": name, "args": arguments,
         }));
     }
     summary.slices += moments.len();
@@ -156,7 +158,7 @@ fn draw(pid: u64, source: &Source<'_>, share: usize, summary: &mut Summary) -> (
         let id = format!("{pid}:{}>{}:{}", sent.from, sent.to, sent.version);
         let end = |ph: &str, layer: usize, time: f64| {
             let mut end = json!({
-                "ph": ph, "pid": pid, "tid": layer + 1, "ts": time * MICROSECONDS, "cat": "signal", "name": name, "id": id,
+                "ph": ph, "pid": pid, "tid": track(pid, layer + 1), "ts": time * MICROSECONDS, "cat": "signal", "name": name, "id": id,
             });
             if ph == "f" {
                 // Inside the slice in which it is heard, not at the beginning of the next one.
@@ -171,20 +173,25 @@ fn draw(pid: u64, source: &Source<'_>, share: usize, summary: &mut Summary) -> (
     for &(layer, time) in source.arrivals.iter().filter(|(_, time)| *time <= until) {
         let ts = time * MICROSECONDS;
         records.push(json!({
-            "ph": "i", "s": "t", "pid": pid, "tid": layer + 1, "ts": ts, "cat": "wave", "name": "the wave arrives",
+            "ph": "i", "s": "t", "pid": pid, "tid": track(pid, layer + 1), "ts": ts, "cat": "wave", "name": "the wave arrives",
         }));
     }
     (records, cut_at)
 }
 
+fn track(pid: u64, index: usize) -> u64 {
+    TRACKS * pid + index as u64
+}
+
 /// Names and order of the tracks.
 fn named(pid: u64, source: &Source<'_>, layers: usize) -> Vec<Json> {
-    let name = |tid: usize, name: String| json!({"ph": "M", "pid": pid, "tid": tid, "name": "thread_name", "args": {"name": name}});
-    let order = |tid: usize| {
-        let index = if tid == 0 { 0 } else { layers + 1 - tid };
-        json!({"ph": "M", "pid": pid, "tid": tid, "name": "thread_sort_index", "args": {"sort_index": index}})
+    let name = |index: usize, name: String| json!({"ph": "M", "pid": pid, "tid": track(pid, index), "name": "thread_name", "args": {"name": name}});
+    let order = |index: usize| {
+        let place = if index == 0 { 0 } else { layers + 1 - index };
+        json!({"ph": "M", "pid": pid, "tid": track(pid, index), "name": "thread_sort_index", "args": {"sort_index": place}})
     };
-    let process = json!({"ph": "M", "pid": pid, "tid": 0, "name": "process_name", "args": {"name": source.name}});
+    let process =
+        json!({"ph": "M", "pid": pid, "tid": track(pid, 0), "name": "process_name", "args": {"name": source.name}});
     let mut records = vec![process, name(0, "phase".to_owned()), order(0)];
     for layer in 0..layers {
         let what = match layer {

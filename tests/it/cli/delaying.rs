@@ -66,7 +66,7 @@ fn timeline(bench: &Bench) {
     let tracks = of("M").filter(|record| record["name"] == "thread_name").count();
     assert_eq!(tracks, 2 * (1 + 5), "two waves: the phase and five layers");
     assert_eq!(of("i").count(), 6, "the wave arrives at three layers, twice");
-    assert_eq!(of("X").filter(|record| record["tid"] == 0).count(), 2);
+    assert_eq!(of("X").filter(|record| record["cat"] == "phase").count(), 2);
 }
 
 #[test]
