@@ -19,12 +19,13 @@ const DEPTH_MOST: i64 = 512;
 #[command(
     after_help = "Starts at the free equilibrium; at t = 0 the output is nudged or clamped, as learning.rule says, or the input changes.
 Every layer then takes inference.max_infer_iters steps in virtual time. A table goes to stdout; delay.csv, figures, and trace.json,
-the event timeline for https://ui.perfetto.dev (1 unit of model time is drawn as 1 ms), into a new folder.
+the event timeline for https://ui.perfetto.dev (1 unit of model time is drawn as 1 ms), into a new folder. Without a configuration
+it is the preset delay: ten layers of weights, links of 2.5 periods.
 
 Examples:
-  asynapse delay delay                                      ten layers, links of 2.5 periods
-  asynapse delay delay links.delay=0.5 'links.\"3->2\"={delay=20}' --direction down
-  asynapse delay delay --rest zero --depths 2,4,8,16,32,64,128"
+  asynapse delay
+  asynapse delay links.delay=0.5 'links.\"3->2\"={delay=20}' --direction down
+  asynapse delay --rest zero --depths 2,4,8,16,32,64,128"
 )]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -73,7 +74,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if !(arguments.threshold > 0.0 && arguments.threshold < 1.0) {
         return Err(Failure::input(format!("--threshold {}: a share between 0 and 1", arguments.threshold)));
     }
-    let loaded = arguments.typed.load()?;
+    let loaded = named(&arguments.typed)?.load()?;
     let directions = match arguments.direction {
         Choice::Down => vec![Direction::Down],
         Choice::Up => vec![Direction::Up],
@@ -102,6 +103,13 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
     }
     judge(&written)
+}
+
+/// What was typed; the preset `delay` where no configuration is named.
+fn named(typed: &Typed) -> Result<Typed, Failure> {
+    let (target, mut words) = typed.split().map_err(Failure::input)?;
+    words.insert(0, target.unwrap_or("delay").to_owned());
+    Ok(Typed { words })
 }
 
 fn measured<T: Real>(request: &Request) -> Result<(Vec<Wave>, Vec<Sweep>), DelayError> {

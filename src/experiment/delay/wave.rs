@@ -202,18 +202,11 @@ fn finite(record: &PhaseRecord, phase: &str) -> Result<(), DelayError> {
 /// What no wave can be measured of.
 fn fits(config: &Config) -> Result<(), DelayError> {
     let unfit = |what: &str| Err(DelayError::Unfit(what.to_owned()));
-    match config.schedule.mode {
-        ScheduleMode::VirtualTime | ScheduleMode::LockStep => {}
-        ScheduleMode::Reference => {
-            return unfit(
-                "schedule.mode = \"reference\" has no layers that signal; use \"virtual-time\" or \"lock-step\"",
-            );
-        }
-        ScheduleMode::FreeRunning => {
-            return unfit(
-                "schedule.mode = \"free-running\" has no stamps of its layers' steps yet; use \"virtual-time\"",
-            );
-        }
+    if config.schedule.mode != ScheduleMode::VirtualTime {
+        return unfit(
+            "schedule.mode: delays are measured in virtual time; set it to \"virtual-time\", which without clocks and links of its own \
+             has the bits of lock-step",
+        );
     }
     if config.model.groups != Groups::Count(1) {
         return unfit("model.groups: groups of neurons do not run in virtual time; leave it out");

@@ -87,6 +87,7 @@ fn what_has_no_wave_is_refused_with_the_key_that_is_to_blame() {
         (&["learning.rule=backprop"], "learning.rule"),
         (&["schedule.mode=reference", "links.delay=0"], "schedule.mode"),
         (&["schedule.mode=free-running", "links.delay=0"], "schedule.mode"),
+        (&["schedule.mode=lock-step", "links.delay=0"], "schedule.mode"),
         (&["model.widths=[784,10]"], "model.widths"),
         (&["data.batch_size=15"], "data.batch_size"),
         (&["model.act_fn=relu", "--rest", "zero"], "model.act_fn"),
@@ -102,6 +103,14 @@ fn what_has_no_wave_is_refused_with_the_key_that_is_to_blame() {
         assert!(outcome.stderr.contains(names), "{words:?}: {outcome}");
         assert!(!bench.path("seen").exists(), "{words:?} left a folder");
     }
+}
+
+#[test]
+fn without_a_configuration_it_is_the_preset() {
+    let bench = Bench::new();
+    let words = [&["delay"], &SMALL[1..], &["--direction", "up", "links.delay=0.5"]].concat();
+    let outcome = bench.run(&words).expect(0);
+    assert!(outcome.stdout.contains("arrival = closed form, to the tick: 3 of 3 layers"), "{outcome}");
 }
 
 #[test]
