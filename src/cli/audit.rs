@@ -1,13 +1,11 @@
 //! `asynapse audit`.
 
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::PathBuf;
 
-use super::{Failure, Typed, complain, say, say_json};
+use super::{Failure, Typed, complain, folder, say, say_json};
 use crate::config;
 use crate::experiment::audit::algorithms::{ALGORITHMS, find};
 use crate::experiment::audit::{AuditError, Card, Request, audit, card};
-use crate::run::RunDirectory;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -52,7 +50,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let loaded: Vec<config::Loaded> =
         requests.iter().map(Request::load).collect::<Result<_, AuditError>>().map_err(failed)?;
     let first = loaded.first().ok_or_else(|| Failure::input("--algorithms: none is named"))?;
-    let run = create(&arguments, first, &typed)?;
+    // The folder has the configuration of the first algorithm; the others' are in `audit.json`.
+    let run = folder::create(arguments.out.as_deref(), first, &typed, "audit")?;
     complain(format_args!("seed {}, into {}", first.config.seed, run.path().display()));
     let mut cards = Vec::new();
     for request in &requests {
@@ -132,26 +131,4 @@ fn failed(error: AuditError) -> Failure {
         _ => 2,
     };
     Failure::input(error).with_code(code)
-}
-
-/// The folder of the report: new, like that of a run, with the configuration of the first algorithm; the others' are in `audit.json`.
-fn create(arguments: &Arguments, loaded: &config::Loaded, typed: &[String]) -> Result<RunDirectory, Failure> {
-    let path = match &arguments.out {
-        Some(path) => path.clone(),
-        None => {
-            let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-            let name = format!("{}-audit", now.trim_end_matches('Z').replace(':', "-"));
-            let folder = Path::new(&loaded.config.output.dir);
-            let later = (2..1000).map(|number| folder.join(format!("{name}-{number}")));
-            std::iter::once(folder.join(&name)).chain(later).find(|path| !path.exists()).unwrap_or(folder.join(&name))
-        }
-    };
-    if path.exists() {
-        let what = "exists already and nothing is overwritten; choose another --out";
-        return Err(Failure::input(format!("{} {what}", path.display())));
-    }
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| Failure::input(format!("--out {}: not the name of a folder", path.display())))?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    RunDirectory::create(parent, name, &config::to_toml(&loaded.config), typed).map_err(Failure::input)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{Failure, Typed, complain, reproduce, say, say_json, show};
+use super::{Failure, Typed, complain, folder, say, say_json, show};
 use crate::experiment::delay::depth::{self, Fit, Sweep};
 use crate::experiment::delay::{DelayError, Direction, Request, Rest, Row, Wave, Written, measure, write};
 use crate::math::{Dtype, Real};
@@ -90,7 +90,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         Dtype::F64 => measured::<f64>(&request),
     }
     .map_err(failed)?;
-    let run = reproduce::folder(arguments.out.as_deref(), &loaded, "delay")?;
+    let run = folder::create(arguments.out.as_deref(), &loaded, &loaded.overrides, "delay")?;
     let written = write(&request, &waves, &sweeps, &run).map_err(failed)?;
     if arguments.json {
         say_json(&written)?;

@@ -13,6 +13,7 @@ mod config;
 mod coordinator;
 mod data;
 mod delay;
+mod folder;
 mod gradient;
 mod reproduce;
 mod show;

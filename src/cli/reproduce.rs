@@ -1,15 +1,13 @@
 //! `asynapse reproduce`.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{Failure, Typed, complain, say};
+use super::{Failure, Typed, complain, folder, say};
 use crate::config::{self, Loaded};
 use crate::experiment::reproduce::{Panel, ReproduceError, Request, Verdict, reproduce};
-use crate::run::RunDirectory;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -92,7 +90,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.seeds.is_some() && panels == [Panel::Fig3bc] {
         return Err(Failure::input("--seeds: fig3bc trains once, with the seed of the configuration; set seed=N"));
     }
-    let run = folder(arguments.out.as_deref(), &loaded, &format!("reproduce-{}", arguments.panel.name()))?;
+    let command = format!("reproduce-{}", arguments.panel.name());
+    let run = folder::create(arguments.out.as_deref(), &loaded, &loaded.overrides, &command)?;
     let seeds = arguments.seeds.map(|seeds| seeds as usize);
     let request = Request { panels, config: loaded.config, quick: arguments.quick, seeds };
     let shown = seeds.map_or("each panel's own number of seeds".to_owned(), |count| format!("{count} seeds"));
@@ -140,26 +139,4 @@ fn load(typed: &Typed, panels: &[Panel]) -> Result<Loaded, Failure> {
         }
     }
     Ok(loaded)
-}
-
-/// The folder of the figures: new, like that of a run; `--out`, or one with the date and the name of the command.
-pub(super) fn folder(out: Option<&Path>, loaded: &Loaded, command: &str) -> Result<RunDirectory, Failure> {
-    let path = match out {
-        Some(path) => path.to_path_buf(),
-        None => {
-            let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-            let name = format!("{}-{command}", now.trim_end_matches('Z').replace(':', "-"));
-            let folder = Path::new(&loaded.config.output.dir);
-            let later = (2..1000).map(|number| folder.join(format!("{name}-{number}")));
-            std::iter::once(folder.join(&name)).chain(later).find(|path| !path.exists()).unwrap_or(folder.join(&name))
-        }
-    };
-    if path.exists() {
-        let what = "exists already and nothing is overwritten; choose another --out";
-        return Err(Failure::input(format!("{} {what}", path.display())));
-    }
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| Failure::input(format!("--out {}: not the name of a folder", path.display())))?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    RunDirectory::create(parent, name, &config::to_toml(&loaded.config), &loaded.overrides).map_err(Failure::input)
 }
