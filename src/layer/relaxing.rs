@@ -71,9 +71,8 @@ impl<T: Real> Layer<T> {
 
     /// Largest magnitude of the drive, and whether everything about this layer is finite.
     fn measure(&mut self) -> Extent {
-        let silent = Extent { largest: 0.0, finite: true };
         if !self.refresh_error() {
-            return silent;
+            return self.undriven();
         }
         if !self.can_move() {
             // The output of predictive coding, or a clamped one: no state moves, but its error may be bad.
@@ -83,7 +82,13 @@ impl<T: Real> Layer<T> {
         let mut drive = std::mem::take(&mut self.drive);
         let known = self.drive_into(&mut drive);
         self.drive = drive;
-        if known { extent(values(&self.drive)) } else { silent }
+        if known { extent(values(&self.drive)) } else { self.undriven() }
+    }
+
+    /// Too little has been heard in this batch for a drive: the last batch's must not move the state.
+    fn undriven(&mut self) -> Extent {
+        self.drive.fill(T::zero());
+        Extent { largest: 0.0, finite: true }
     }
 
     /// The drive, from everything heard; false if something without which there is none has not been heard.
