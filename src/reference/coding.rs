@@ -21,6 +21,7 @@ use super::Order;
 use super::contrast::Contrast;
 use super::deviation::Deviation;
 use super::feedback::Descent;
+use super::looks::Looks;
 use super::numerics::Imprecision;
 use super::precision::Precisions;
 use super::shares::sum_of_shares;
@@ -28,7 +29,7 @@ use crate::math::kernel::{Left, Shape, Start};
 use crate::math::{Field, Real, values, values_mut};
 use crate::network::{FeedbackKind, NetworkSpec, Weights};
 use crate::rule::{Plan, PlannedPhase};
-use crate::settling::{Limits, Look, PhaseRecord, StopReason, Stopper};
+use crate::settling::{Limits, PhaseRecord, StopReason};
 use crate::signal::{Motion, Origin, Reading, Report, Repose, Teaching, Versions};
 
 /// The states of a predictive-coding network.
@@ -206,23 +207,15 @@ impl<T: Real> Coding<T> {
     }
 
     fn relax(&mut self, nudge: f64, limits: Limits, weights: &Weights<T>) -> PhaseRecord {
-        let mut stopper = Stopper::new(limits);
-        let mut bad = vec![None; self.network.depth() + 1];
-        let (mut step, mut look_at) = (0, 0);
+        let mut looks = Looks::new(limits, self.network.depth());
+        let mut step = 0;
         loop {
             self.predict(step, weights);
             self.errors(step, T::of(nudge));
             self.drives(weights);
-            self.find_bad(step, &mut bad);
-            if step == look_at {
-                let reports = self.reports(step, nudge, limits.tolerance, &bad);
-                let record = PhaseRecord { reason: StopReason::StepBudget, reports };
-                let finite = bad.iter().all(Option::is_none);
-                let look = Look { step, residual: record.residual(), energy: record.energy(), finite };
-                if let Some(reason) = stopper.look(look) {
-                    return PhaseRecord { reason, ..record };
-                }
-                look_at = stopper.next_look(step).expect("a used budget ends the phase");
+            self.find_bad(step, &mut looks.bad);
+            if let Some(record) = looks.look(step, |bad| self.reports(step, nudge, limits.tolerance, bad)) {
+                return record;
             }
             step += 1;
             match self.order {

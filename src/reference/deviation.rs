@@ -13,13 +13,14 @@ use ndarray::{Array2, Zip};
 
 use super::coding::{blank, descend};
 use super::contrast::Contrast;
+use super::looks::{Looks, note_bad};
 use super::numerics::Imprecision;
 use crate::energy::Score;
 use crate::math::kernel::{Left, Shape, Start};
 use crate::math::{Field, Real, extent, sum_of_squares, values, values_mut};
 use crate::network::{NetworkSpec, Weights};
 use crate::rule::Plan;
-use crate::settling::{Limits, Look, PhaseRecord, StopReason, Stopper};
+use crate::settling::{Limits, PhaseRecord};
 use crate::signal::{BadNumber, Report};
 
 /// How far a network is from its free equilibrium, in units of λ. Index l − 1 holds what belongs to layer l, but for `x`.
@@ -83,21 +84,13 @@ impl<T: Real> Deviation<T> {
         limits: Limits,
         weights: &Weights<T>,
     ) -> PhaseRecord {
-        let mut stopper = Stopper::new(limits);
-        let mut bad = vec![None; self.network.depth() + 1];
-        let (mut step, mut look_at) = (0, 0);
+        let mut looks = Looks::new(limits, self.network.depth());
+        let mut step = 0;
         loop {
             self.measure(step, imprecision, weights);
-            self.find_bad(step, &mut bad);
-            if step == look_at {
-                let reports = self.reports(step, limits.tolerance, &bad);
-                let record = PhaseRecord { reason: StopReason::StepBudget, reports };
-                let finite = bad.iter().all(Option::is_none);
-                let look = Look { step, residual: record.residual(), energy: record.energy(), finite };
-                if let Some(reason) = stopper.look(look) {
-                    return PhaseRecord { reason, ..record };
-                }
-                look_at = stopper.next_look(step).expect("a used budget ends the phase");
+            self.find_bad(step, &mut looks.bad);
+            if let Some(record) = looks.look(step, |bad| self.reports(step, limits.tolerance, bad)) {
+                return record;
             }
             step += 1;
             for (l, (drive, u)) in (1..).zip(self.drive.iter().zip(&mut self.u)) {
@@ -153,12 +146,8 @@ impl<T: Real> Deviation<T> {
     }
 
     fn find_bad(&self, step: u64, bad: &mut [Option<BadNumber>]) {
-        for (l, slot) in bad.iter_mut().enumerate().skip(1).filter(|(_, slot)| slot.is_none()) {
-            let numbers = values(self.drive.get(l - 1).unwrap_or(&self.e[l - 1]));
-            if !extent(numbers).finite {
-                let at = numbers.iter().position(|number| !number.is_finite());
-                *slot = at.map(|at| BadNumber { step, unit: at / self.target.ncols() });
-            }
+        for (l, slot) in bad.iter_mut().enumerate().skip(1) {
+            note_bad(slot, step, self.drive.get(l - 1).unwrap_or(&self.e[l - 1]));
         }
     }
 

@@ -21,6 +21,7 @@ pub mod eq17;
 mod feedback;
 pub mod implicit;
 mod learner;
+mod looks;
 mod numerics;
 mod precision;
 mod recurrent;

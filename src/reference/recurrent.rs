@@ -15,6 +15,7 @@ use super::coding::blank;
 use super::contrast::Contrast;
 use super::feedback::Descent;
 use super::learner::Learner;
+use super::looks::{Looks, note_bad};
 use super::numerics::Imprecision;
 use super::shares::{sum_of_groups, sum_of_shares};
 use crate::energy::{Activation, EnergyKind, hopfield, rate, step};
@@ -22,7 +23,7 @@ use crate::math::kernel::{Left, Shape, Start};
 use crate::math::{Field, Real, extent, values, values_mut};
 use crate::network::{NetworkSpec, Weights};
 use crate::rule::{Plan, PlannedPhase};
-use crate::settling::{Limits, Look, PhaseRecord, StopReason, Stopper};
+use crate::settling::{Limits, PhaseRecord};
 use crate::signal::{BadNumber, Motion, Origin, Reading, Report, Teaching};
 
 /// The states of a network whose output has a state of its own.
@@ -137,9 +138,8 @@ impl<T: Real> Recurrent<T> {
     ) -> PhaseRecord {
         let depth = self.network.depth();
         let top = if teaching == Teaching::Clamped { depth - 1 } else { depth };
-        let mut stopper = Stopper::new(limits);
-        let mut bad: Vec<Option<BadNumber>> = vec![None; depth + 1];
-        let (mut step_now, mut look_at) = (0, 0);
+        let mut looks = Looks::new(limits, depth);
+        let mut step_now = 0;
         loop {
             for l in 1..=depth {
                 self.a[l] = sum_of_shares(&self.network, l - 1, &learner.weights[l - 1], &self.s[l - 1]);
@@ -148,21 +148,11 @@ impl<T: Real> Recurrent<T> {
             self.heard.clone_from(&self.s);
             (1..=depth).for_each(|l| self.imprecision.descending(l, step_now, &mut self.heard[l]));
             (1..=top).for_each(|l| self.drive_of(l, teaching, learner.weights));
-            for (l, bad) in bad.iter_mut().enumerate().take(top + 1).skip(1) {
-                if bad.is_none() && !extent(values(&self.drive[l])).finite {
-                    let at = self.drive[l].iter().position(|drive| !drive.is_finite());
-                    *bad = at.map(|at| BadNumber { step: step_now, unit: at / self.target.ncols() });
-                }
+            for (l, bad) in looks.bad.iter_mut().enumerate().take(top + 1).skip(1) {
+                note_bad(bad, step_now, &self.drive[l]);
             }
-            if step_now == look_at {
-                let reports = self.reports(step_now, teaching, limits.tolerance, &bad);
-                let record = PhaseRecord { reason: StopReason::StepBudget, reports };
-                let finite = bad.iter().all(Option::is_none);
-                let look = Look { step: step_now, residual: record.residual(), energy: record.energy(), finite };
-                if let Some(reason) = stopper.look(look) {
-                    return PhaseRecord { reason, ..record };
-                }
-                look_at = stopper.next_look(step_now).expect("a used budget ends the phase");
+            if let Some(record) = looks.look(step_now, |bad| self.reports(step_now, teaching, limits.tolerance, bad)) {
+                return record;
             }
             if let Some(coefficient) = continual {
                 self.drift(coefficient, learner);

@@ -3,18 +3,15 @@
 use super::{Coding, blank};
 use crate::energy::Score;
 use crate::math::{Real, extent, sum_of_squares, values};
+use crate::reference::looks::note_bad;
 use crate::reference::shares::sum_of_groups;
 use crate::signal::{BadNumber, Report};
 
 impl<T: Real> Coding<T> {
     pub(super) fn find_bad(&self, step: u64, bad: &mut [Option<BadNumber>]) {
         let depth = self.network.depth();
-        for (l, slot) in bad.iter_mut().enumerate().skip(1).filter(|(_, slot)| slot.is_none()) {
-            let numbers = values(if l < depth { &self.drive[l] } else { &self.e[l - 1] });
-            if !extent(numbers).finite {
-                let at = numbers.iter().position(|number| !number.is_finite());
-                *slot = at.map(|at| BadNumber { step, unit: at / self.target.ncols() });
-            }
+        for (l, slot) in bad.iter_mut().enumerate().skip(1) {
+            note_bad(slot, step, if l < depth { &self.drive[l] } else { &self.e[l - 1] });
         }
     }
 
