@@ -4,9 +4,16 @@
 //! key, with the other keys that play a part. Settings without effect are in `idle.rs`, limits of a single key in
 //! `kind.rs`.
 
+mod data;
+mod model;
 mod processes;
 mod simulation;
 
+use data::{data_have_a_folder, digits_are_counted, digits_need_no_folder, validation_leaves_some};
+use model::{
+    feedback_can_meet_the_weights, feedback_gets_the_same_updates, precision_is_known_below,
+    precision_is_there_to_learn, precision_per_layer, softmax_is_in_the_loss, the_last_precision_is_resolved,
+};
 use processes::{
     every_worker_has_a_layer, groups_live_together, one_loop_has_no_links, placement_is_whole,
     processes_have_a_schedule, processes_run_layers, processes_share_no_memory,
@@ -20,8 +27,8 @@ use simulation::{
 
 use super::diagnostic::Diagnostic;
 use super::gather::Gathered;
-use super::values::{Config, DataName, Groups, LinkTransport, Precision};
-use super::{Activation, Dtype, EnergyKind, FeedbackKind, Loss, Message, OptimizerKind, Order, RuleName, ScheduleMode};
+use super::values::{Config, Groups, LinkTransport, Precision};
+use super::{Dtype, EnergyKind, FeedbackKind, Message, Order, RuleName, ScheduleMode};
 
 /// A condition on a configuration.
 pub(super) struct Rule {
@@ -30,9 +37,6 @@ pub(super) struct Rule {
     /// The problem where the condition does not hold, without its places.
     broken: fn(&Config) -> Option<Diagnostic>,
 }
-
-/// More digits than this would ask for more memory than a machine is sure to have.
-const DIGITS_MOST: usize = 1_000_000;
 
 const fn rule(keys: &'static [&'static str], broken: fn(&Config) -> Option<Diagnostic>) -> Rule {
     Rule { keys, broken }
@@ -147,139 +151,6 @@ fn groups_have_parts(config: &Config, whole: bool) -> Option<Diagnostic> {
     )
 }
 
-fn data_have_a_folder(config: &Config) -> Option<Diagnostic> {
-    let missing = config.data.name == DataName::Idx && config.data.dir.is_empty();
-    missing.then(|| {
-        Diagnostic::error("`data.dir` must name the folder of the IDX files")
-            .help("give data.dir=FOLDER, or run `asynapse data fetch mnist` to get the files of MNIST")
-    })
-}
-
-fn digits_need_no_folder(config: &Config) -> Option<Diagnostic> {
-    if config.data.name != DataName::Digits || config.data.dir.is_empty() {
-        return None;
-    }
-    broken(
-        "`data.dir` cannot be used with the digits of the generator",
-        "leave `data.name` out or set it to `idx` to read the folder; leave `data.dir` out to have the digits",
-    )
-}
-
-fn digits_are_counted(config: &Config, path: &str, samples: usize) -> Option<Diagnostic> {
-    if config.data.name != DataName::Digits {
-        return None;
-    }
-    if samples > DIGITS_MOST {
-        let title = format!("`{path}` must be at most {DIGITS_MOST} for the digits of the generator");
-        return broken(title, "all of them are drawn before training, 784 bytes each");
-    }
-    if samples > 0 {
-        return None;
-    }
-    broken(
-        format!("`{path}` must be at least 1 for the digits of the generator"),
-        "0 means all of a set, and the generator has no end",
-    )
-}
-
-fn validation_leaves_some(config: &Config) -> Option<Diagnostic> {
-    let data = &config.data;
-    if data.train == 0 || data.validation < data.train {
-        return None;
-    }
-    broken(
-        format!("`data.validation` takes all {} training samples", data.train),
-        "the validation samples are taken from the end of the training samples; some must be left",
-    )
-}
-
-fn softmax_is_in_the_loss(config: &Config) -> Option<Diagnostic> {
-    let model = &config.model;
-    if model.loss != Loss::CrossEntropy || model.output_act_fn == Activation::Identity {
-        return None;
-    }
-    broken(
-        "`model.output_act_fn` must be `identity` with the loss `cross-entropy`",
-        "the softmax is part of the loss; another activation needs `model.loss = \"squared-error\"`",
-    )
-}
-
-fn precision_per_layer(config: &Config) -> Option<Diagnostic> {
-    let layers = config.model.widths.len().saturating_sub(1);
-    match &config.model.precision {
-        Precision::PerLayer(values) if values.len() != layers => broken(
-            format!("`model.precision` has {} entries for {layers} layers", values.len()),
-            "give one number for all layers, or one for each of the layers 1 to L; layer 0 is the data",
-        ),
-        Precision::PerUnit(lists) if lists.len() != layers => broken(
-            format!("`model.precision` has lists for {} layers, there are {layers}", lists.len()),
-            "give one list for each of the layers 1 to L; layer 0 is the data",
-        ),
-        Precision::PerUnit(lists) => {
-            let widths = &config.model.widths[1..];
-            let (layer, (list, width)) =
-                (1..).zip(lists.iter().zip(widths)).find(|(_, (list, width))| list.len() != **width)?;
-            broken(
-                format!("`model.precision` has {} numbers for the {width} units of layer {layer}", list.len()),
-                "give one number for each unit, or one for the whole layer in a list without inner lists",
-            )
-        }
-        _ => None,
-    }
-}
-
-fn precision_is_known_below(config: &Config) -> Option<Diagnostic> {
-    let mode = match config.schedule.mode {
-        ScheduleMode::FreeRunning => "free-running",
-        ScheduleMode::VirtualTime => "virtual-time",
-        ScheduleMode::Reference | ScheduleMode::LockStep => return None,
-    };
-    let answers = config.links.message != Message::Error;
-    if config.learning.precision_lr == 0.0 || !answers || config.learning.rule == RuleName::Backprop {
-        return None;
-    }
-    broken(
-        format!("`learning.precision_lr` needs `links.message = \"error\"` with the mode `{mode}`"),
-        "an error that is worked out anew from its echo, or from a state, needs the precision of the layer above, and a learned \
-         one is known only where it is learned",
-    )
-}
-
-fn precision_is_there_to_learn(config: &Config) -> Option<Diagnostic> {
-    let coding = config.model.energy == EnergyKind::PredictiveCoding;
-    if config.learning.precision_lr == 0.0 || coding || config.learning.rule == RuleName::Backprop {
-        return None;
-    }
-    broken(
-        "`learning.precision_lr` must be 0 but with the energy `predictive-coding`",
-        "the other energies have no precisions",
-    )
-}
-
-fn learns_feedback(config: &Config) -> bool {
-    config.model.feedback == FeedbackKind::KolenPollack && config.learning.rule != RuleName::Backprop
-}
-
-fn feedback_can_meet_the_weights(config: &Config) -> Option<Diagnostic> {
-    if !learns_feedback(config) || config.learning.weight_decay > 0.0 {
-        return None;
-    }
-    broken(
-        "`model.feedback` cannot be `kolen-pollack` without weight decay",
-        "W and B get the same updates, so only decay brings them together; set learning.weight_decay, 1e-3 for example",
-    )
-}
-
-fn feedback_gets_the_same_updates(config: &Config) -> Option<Diagnostic> {
-    if !learns_feedback(config) || config.learning.optimizer != OptimizerKind::Adam {
-        return None;
-    }
-    broken(
-        "`model.feedback` cannot be `kolen-pollack` with the optimizer `adam`",
-        "adam scales the decay of W and of B by moments of their own, so they need not meet; use `sgd`, `momentum` or `adamw`",
-    )
-}
-
 fn tolerance_is_resolved(config: &Config) -> Option<Diagnostic> {
     let tolerance = config.inference.tolerance;
     if config.dtype != Dtype::F32 || tolerance == 0.0 || tolerance >= 1e-7 {
@@ -356,29 +227,6 @@ fn in_f32(config: &Config, path: &str, values: &[f64]) -> Option<Diagnostic> {
     broken(
         format!("`{path}` is {lost:?}, which f32 cannot hold"),
         format!("use dtype = \"f64\", or a number from {:e} to {:e}", f32::MIN_POSITIVE, f32::MAX),
-    )
-}
-
-fn the_last_precision_is_resolved(config: &Config) -> Option<Diagnostic> {
-    let model = &config.model;
-    if model.precision_ratio == 1.0 {
-        return None;
-    }
-    let power = i32::try_from(model.widths.len() - 1).unwrap_or(i32::MAX);
-    let least = match &model.precision {
-        Precision::PerUnit(_) => {
-            let numbers = model.precision.numbers().into_iter();
-            numbers.fold(f64::INFINITY, f64::min) * model.precision_ratio.powi(power)
-        }
-        _ => (1..model.widths.len()).filter_map(|layer| model.precision_of(layer)).fold(f64::INFINITY, f64::min),
-    };
-    let holds = if config.dtype == Dtype::F32 { (least as f32).is_normal() } else { least.is_normal() };
-    if holds {
-        return None;
-    }
-    broken(
-        format!("`model.precision_ratio` makes the smallest precision {least:e}, which the number format cannot hold"),
-        "choose a larger ratio, a larger model.precision (1/γ makes Π_1 one), or dtype = \"f64\"",
     )
 }
 
