@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     typed: Typed,
     /// Go on where this run directory stopped; of its settings only learning.epochs, record.*, workers,
-    /// schedule.threads, schedule.stall_seconds, schedule.placement and links.transport may be changed
+    /// schedule.threads, schedule.shards, schedule.stall_seconds, schedule.placement and links.transport may be changed
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
     /// Print the closing summary as JSON
@@ -36,10 +36,11 @@ pub(super) struct Arguments {
 }
 
 /// Settings that may differ between a run and its continuation without changing its numbers.
-const MAY_CHANGE: [&str; 7] = [
+const MAY_CHANGE: [&str; 8] = [
     "learning.epochs",
     "record.",
     "schedule.threads",
+    "schedule.shards",
     "schedule.stall_seconds",
     "workers",
     "schedule.placement",

@@ -6,7 +6,7 @@
 
 use super::diagnostic::{Diagnostic, Level};
 use super::gather::Gathered;
-use super::rules::placed;
+use super::rules::{placed, threads_have_one_shard};
 use super::values::{Config, DataName, ScheduleMode};
 use super::write::differing;
 use super::{EnergyKind, OptimizerKind, ReadOut, RuleName};
@@ -97,6 +97,17 @@ pub(super) const IDLE: &[Idle] = &[
         keys: &["schedule.events_max", "schedule.mode"],
         idle: |c| c.schedule.mode != ScheduleMode::VirtualTime,
         reason: "only virtual time counts events",
+    },
+    Idle {
+        keys: &["schedule.shards", "schedule.mode"],
+        idle: |c| c.schedule.mode != ScheduleMode::VirtualTime,
+        reason: "only virtual time has shards",
+    },
+    Idle {
+        keys: &["schedule.threads", "schedule.shards", "links.delay"],
+        idle: threads_have_one_shard,
+        reason: "all layers are in one shard, which one thread runs: layers are cut apart only where every link takes some time, so \
+                 give links.delay a `min` (and schedule.shards more than 1, if it is set)",
     },
     Idle { keys: &["numerics.states", "learning.rule"], idle: has_no_phases, reason: PHASES },
     Idle { keys: &["numerics.messages", "learning.rule"], idle: has_no_phases, reason: PHASES },

@@ -244,18 +244,22 @@ pub const KEYS: &[Key] = &[
     key("learning.epochs", from(1), "", "Passes over the training samples."),
     key("schedule.mode", Kind::Choice(&["reference", "lock-step", "free-running", "virtual-time"]), "",
         "`reference`: one loop over whole matrices; `lock-step`: actors, with the same numbers \
-         bit for bit; `free-running`: actors that never wait; `virtual-time`: layers driven by one queue of events, with \
+         bit for bit; `free-running`: actors that never wait; `virtual-time`: layers driven by one order of events, with \
          clocks, delays and losses drawn from `seed`. Replaced by the rule `backprop`."),
     key("schedule.order", Kind::Choice(&["jacobi", "gauss-seidel"]), "",
         "Order of the layers within a step of the mode `reference`: `jacobi`, all at once from the same signals; `gauss-seidel`, one \
          after another from the top with the newest, as in the authors' program. Actors know no other than `jacobi`."),
     // Far more than there are cores already; a system refuses to start some ten thousand threads, and tokio then ends the program.
     key("schedule.threads", up_to(0, 1_024), "",
-        "Threads, in every process. 0: all cores. The modes `reference` and `virtual-time` have exactly 1."),
+        "Threads, in every process. 0: all cores. The mode `reference` has exactly 1."),
+    key("schedule.shards", from(0), "",
+        "Into how many shards the layers are cut in virtual time, each with a queue of its own; results do not depend on it, bit for \
+         bit. 0: one per thread, or fewer, since layers are not cut apart where a link may deliver at once (least delay and \
+         jitter 0). Another number that cannot be had is an error."),
     key("schedule.stall_seconds", Kind::Number(Interval::Seconds), "",
         "Seconds without progress after which the watchdog says who waits for whom."),
     key("schedule.events_max", up_to(1, u64::MAX >> 1), "",
-        "Most events of one phase in virtual time; a phase that needs more ends as `event-budget`."),
+        "Most events of one phase in virtual time; a phase that has had more at the end of a period ends as `event-budget`."),
     key("schedule.placement", Kind::Placement, "",
         "Which layers live in which process, such as `[[0, 1], [2], [3]]`. `auto`: blocks of neighbours, balanced by the \
          sizes of their weights."),

@@ -7,6 +7,7 @@
 mod data;
 mod model;
 mod processes;
+mod shards;
 mod simulation;
 
 use data::{data_have_a_folder, digits_are_counted, digits_need_no_folder, validation_leaves_some};
@@ -18,6 +19,7 @@ use processes::{
     every_worker_has_a_layer, groups_live_together, one_loop_has_no_links, placement_is_whole,
     processes_have_a_schedule, processes_run_layers, processes_share_no_memory,
 };
+pub(super) use shards::threads_have_one_shard;
 use simulation::{
     arrivals_are_silent_before, deviations_are_of_one_phase, deviations_are_of_predictive_coding,
     deviations_come_down_through_the_weights, deviations_have_given_precisions,
@@ -77,6 +79,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["learning.nudge", "learning.rule"], nudge_is_at_most_one),
     rule(&["learning.nudge", "inference.variables", "learning.nudging"], zero_is_a_limit),
     rule(&["schedule.threads", "schedule.mode"], reference_is_one_loop),
+    rule(&["schedule.shards", "links.delay", "links.jitter"], shards::shards_are_apart),
     rule(&["schedule.order", "schedule.mode", "model.energy"], sequence_needs_one_loop),
     rule(&["schedule.placement", "workers", "model.widths"], placement_is_whole),
     rule(&["links.message", "schedule.mode"], states_need_staleness),
@@ -173,16 +176,11 @@ fn nudge_is_at_most_one(config: &Config) -> Option<Diagnostic> {
 }
 
 fn reference_is_one_loop(config: &Config) -> Option<Diagnostic> {
-    let mode = match config.schedule.mode {
-        ScheduleMode::Reference => "reference",
-        ScheduleMode::VirtualTime => "virtual-time",
-        ScheduleMode::LockStep | ScheduleMode::FreeRunning => return None,
-    };
-    if config.schedule.threads == 1 {
+    if config.schedule.mode != ScheduleMode::Reference || config.schedule.threads == 1 {
         return None;
     }
     broken(
-        format!("`schedule.threads` must be 1 with the mode `{mode}`"),
+        "`schedule.threads` must be 1 with the mode `reference`",
         "it is one loop; `lock-step` computes the same numbers as `reference` on any number of threads",
     )
 }

@@ -182,6 +182,8 @@ table! {
         order: Order = Order::Jacobi,
         /// Threads; 0 for all cores.
         threads: usize = 1,
+        /// Shards in virtual time; 0 for one per thread.
+        shards: usize = 0,
         /// Seconds without progress after which the watchdog speaks.
         stall_seconds: f64 = 10.0,
         /// Most events of one phase in virtual time.

@@ -11,6 +11,7 @@ use crate::data::error::DataError;
 use crate::engine::mailbox::Delivery;
 use crate::engine::transport::Transport;
 use crate::engine::virtual_time::clocks::ClockLaws;
+use crate::engine::virtual_time::kernel::Time;
 use crate::engine::virtual_time::links::LinkLaws;
 use crate::engine::virtual_time::{VirtualNetwork, VirtualSettings};
 use crate::engine::{Engine, EngineSettings, Schedule};
@@ -176,6 +177,8 @@ pub fn virtual_time(config: &Config, network: &NetworkSpec) -> VirtualSettings {
         clocks: (0..=network.depth()).map(clock).collect(),
         links: (0..network.depth()).map(|lower| [link(lower, lower + 1), link(lower + 1, lower)]).collect(),
         events_most: config.schedule.events_max as u64,
+        shards: if config.schedule.shards == 0 { threads(config) } else { config.schedule.shards },
+        threads: threads(config),
     }
 }
 
@@ -215,7 +218,18 @@ pub fn machine_in<T: Real>(
     let Some(schedule) = schedule(mode) else {
         if mode == ScheduleMode::VirtualTime {
             let settings = virtual_time(config, network);
-            return Ok(Machine::Virtual(Box::new(VirtualNetwork::new(network, weights, &settings))));
+            let network = VirtualNetwork::new(network, weights, &settings);
+            if settings.shards > 1 {
+                let (shards, wanted) = (network.shards(), settings.shards);
+                let lookahead = network.lookahead().map_or(0.0, Time::units);
+                tracing::info!(
+                    shards,
+                    wanted,
+                    lookahead,
+                    "virtual time; layers are not cut apart where links may deliver at once"
+                );
+            }
+            return Ok(Machine::Virtual(Box::new(network)));
         }
         let (rate, order) = (config.inference.activity_lr, config.schedule.order);
         let reference = Synchronous::in_order(network, weights, rate, optimizer(config), order);

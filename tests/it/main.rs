@@ -19,6 +19,7 @@ mod numerics;
 mod orders;
 mod precision;
 mod settling;
+mod shards;
 mod silence;
 mod stalls;
 mod tidy;

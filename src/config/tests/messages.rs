@@ -73,6 +73,16 @@ fn a_number_format_is_read_and_another_refused() {
 }
 
 #[test]
+fn a_cut_that_has_no_lookahead_is_refused_by_link_and_key() {
+    let virtual_time = ["schedule.mode=virtual-time", "schedule.shards=3"];
+    assert_helps(&only("", &virtual_time), "the link 0->1 may deliver at once (`links.delay`)");
+    let special = ["links.delay=1", "links.2->1.delay={ law = \"exponential\", mean = 2.0 }", "schedule.shards=4"];
+    let problem = only("", &[&special[..], &virtual_time[..1]].concat());
+    assert_eq!(problem.title, "`schedule.shards` must be at most 3 here");
+    assert_helps(&problem, "the link 2->1 may deliver at once (`links.\"2->1\".delay`)");
+}
+
+#[test]
 fn the_wrong_item_of_a_list_is_marked() {
     let problem = only("[model]\nwidths = [784,\n  0, 10]", &[]);
     assert_eq!((position(&problem), marked(&problem)), ((Some(3), 3), "0".to_owned()));

@@ -134,6 +134,21 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("learning.nudge", &["learning.nudge=1.5"], &["learning.nudge=1.5", "learning.rule=backprop"]),
     ("schedule.threads", &["schedule.threads=2", "schedule.mode=reference"], &["schedule.threads=2"]),
     ("schedule.threads", &["schedule.threads=0", "schedule.mode=reference"], &["schedule.mode=reference"]),
+    (
+        "schedule.shards",
+        &["schedule.shards=2", "schedule.mode=virtual-time"],
+        &["schedule.shards=2", "schedule.mode=virtual-time", "links.delay=1", "links.1->2.delay=0"],
+    ),
+    (
+        "schedule.shards",
+        &["schedule.shards=4", "schedule.mode=virtual-time", "links.jitter=1", "links.1->2.jitter=0"],
+        &["schedule.shards=3", "schedule.mode=virtual-time", "links.jitter=1", "links.1->2.jitter=0"],
+    ),
+    (
+        "schedule.shards",
+        &["schedule.shards=5", "schedule.mode=virtual-time", "links.delay=1"],
+        &["schedule.shards=4", "schedule.mode=virtual-time", "links.delay=1"],
+    ),
     ("schedule.order", &["schedule.order=gauss-seidel"], &["schedule.order=gauss-seidel", "schedule.mode=reference"]),
     (
         "schedule.order",
@@ -260,6 +275,11 @@ const IDLE_CASES: &[(&[&str], &[&str])] = &[
     (&["learning.beta2=0.5", "learning.optimizer=sgd"], &["learning.beta2=0.5", "learning.optimizer=adamw"]),
     (&["learning.epsilon=0.5", "learning.optimizer=momentum"], &["learning.epsilon=0.5"]),
     (&["schedule.events_max=5"], &["schedule.events_max=5", "schedule.mode=virtual-time"]),
+    (&["schedule.shards=2"], &["schedule.shards=2", "schedule.mode=virtual-time", "links.delay=1"]),
+    (
+        &["schedule.threads=2", "schedule.mode=virtual-time"],
+        &["schedule.threads=2", "schedule.mode=virtual-time", "links.delay=1"],
+    ),
     (&["numerics.states=bf16", "learning.rule=backprop"], &["numerics.states=bf16"]),
     (&["numerics.messages=fixed:8", "learning.rule=backprop"], &["numerics.messages=fixed:8"]),
     (&["numerics.state_noise=0.1", "learning.rule=backprop"], &["numerics.state_noise=0.1"]),

@@ -117,6 +117,11 @@ impl<M> Queue<M> {
         Some((key, message))
     }
 
+    /// Takes the next event out if it is earlier than `until`.
+    pub fn pop_before(&mut self, until: Time) -> Option<(Key, M)> {
+        if self.next_time()? < until { self.pop() } else { None }
+    }
+
     /// How many events wait.
     pub fn len(&self) -> usize {
         self.heap.len()

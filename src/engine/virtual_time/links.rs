@@ -75,6 +75,13 @@ impl LinkLaws {
     }
 }
 
+impl LinkLaws {
+    /// No signal and no acknowledgement takes it faster; what else befalls a signal only makes it later.
+    pub fn least(&self) -> Time {
+        Time::of(self.delay.least()) + Time::of(self.jitter.least())
+    }
+}
+
 /// What has happened on a link, since the network was made. Times in units of model time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tally {
@@ -115,11 +122,13 @@ impl Tally {
     }
 }
 
-/// A signal under way, and when it was said.
+/// A signal under way.
 #[derive(Clone, Debug)]
-pub(super) struct Passage<T> {
-    pub(super) said: Time,
-    pub(super) signal: Signal<T>,
+pub struct Passage<T> {
+    /// When it was said.
+    pub said: Time,
+    /// What was said.
+    pub signal: Signal<T>,
 }
 
 /// The sender's end.

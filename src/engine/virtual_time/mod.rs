@@ -16,16 +16,25 @@
 //!
 //! What survives a batch: weights, optimisers, versions. What is drawn is keyed by (seed, batch, layer or link, number).
 //!
-//! Read on: [`kernel`] (the queue), [`clocks`], [`links`], `node` (a layer and its events), `network` (phases), [`record`].
+//! Layers may be dealt out to shards, which run on as many threads as there are and meet in windows. Shards and threads are matters
+//! of speed: log, states and weights have the same bits on any number of them.
+//!
+//! Read on: [`kernel`] (the queue), [`clocks`], [`links`], `node` (a layer and its events), `network` (phases), [`record`];
+//! [`shard`] (what crosses between shards), `windows` (how they keep together).
 
+mod census;
 pub mod clocks;
 pub mod kernel;
 pub mod links;
 mod network;
 mod node;
+mod partition;
+mod phases;
 pub mod record;
+pub mod shard;
 mod stage;
 mod watching;
+mod windows;
 
 pub use network::VirtualNetwork;
 
@@ -60,8 +69,12 @@ pub struct VirtualSettings {
     pub clocks: Vec<ClockLaws>,
     /// `[up, down]` between layers l and l + 1, at index l.
     pub links: Vec<[LinkLaws; 2]>,
-    /// Most events of one phase.
+    /// A phase that has had more events at the end of a period is broken off.
     pub events_most: u64,
+    /// Into how many shards the layers are cut, at most.
+    pub shards: usize,
+    /// On how many threads they run, at most.
+    pub threads: usize,
 }
 
 impl VirtualSettings {
@@ -69,7 +82,8 @@ impl VirtualSettings {
     pub fn in_step(layers: usize, message: Message, rate: f64, optimizer: OptimizerSpec) -> Self {
         let (clocks, links) = (vec![ClockLaws::default(); layers], vec![[LinkLaws::default(); 2]; layers - 1]);
         let numerics = Numerics::default();
-        Self { seed: 0, message, rate, optimizer, numerics, clocks, links, events_most: u64::MAX }
+        let (events_most, shards, threads) = (u64::MAX, 1, 1);
+        Self { seed: 0, message, rate, optimizer, numerics, clocks, links, events_most, shards, threads }
     }
 
     /// True if all clocks are even and alike and all links ideal.

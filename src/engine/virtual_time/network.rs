@@ -10,29 +10,39 @@
 //! A phase is over when no event is left. Then nothing moves and nothing is under way, and the reports at that moment belong to one
 //! state of the network; it is called settled only if [`Detector`] agrees that all rest and nothing spoken is unheard, and every
 //! residual is within the tolerance. If something was lost for good, the reason is that. While layers move, the driver counts
-//! every `check_every` periods, as the coordinator does on the wall clock, and may halt a phase as a plateau or as diverged.
+//! every `check_every` periods, as the coordinator does on the wall clock, and may halt a phase as a plateau or as diverged
+//! (`census`). Events are done by shards in windows (`windows`), which is invisible from here: only speed depends on it.
 
-use super::kernel::{Queue, Time};
+use super::kernel::Time;
 use super::node::{Node, Pace};
-use super::stage::Stage;
+use super::partition::{Partition, Span, cut};
+use super::record::EventLog;
+use super::shard::Shard;
+use super::stage::Side;
 use super::{VirtualSettings, wiring};
 use crate::engine::EngineError;
 use crate::math::{Field, Real};
 use crate::network::{NetworkSpec, Weights};
 use crate::rule::{Plan, PlannedPhase};
-use crate::settling::{Detector, Limits, Look, PhaseRecord, Settler, StopReason, Stopper, Verdict};
-use crate::signal::{Directive, Extract, Motion, Phase, Reading, Report, Repose, Wanted};
+use crate::settling::{Limits, PhaseRecord, Settler};
+use crate::signal::{Directive, Extract, Motion, Phase, Reading, Wanted};
 
-/// A network of layers driven by one queue of events.
+/// A network of layers driven by one order of events.
 pub struct VirtualNetwork<T: Real> {
-    pub(super) nodes: Vec<Node<T>>,
-    pub(super) stage: Stage<T>,
+    pub(super) shards: Vec<Shard<T>>,
+    /// The shards as they are while nobody watches.
+    pub(super) partition: Partition,
+    pub(super) lookahead: Time,
+    pub(super) threads: usize,
+    pub(super) log: Option<EventLog>,
+    pub(super) now: Time,
+    pub(super) phase: u64,
     batch: u64,
     in_step: bool,
     /// The longest mean period of any clock.
-    beat: Time,
-    events_most: u64,
-    events: u64,
+    pub(super) beat: Time,
+    pub(super) events_most: u64,
+    pub(super) events: u64,
 }
 
 impl<T: Real> VirtualNetwork<T> {
@@ -42,16 +52,52 @@ impl<T: Real> VirtualNetwork<T> {
         let depth = network.depth();
         assert_eq!((settings.clocks.len(), settings.links.len()), (depth + 1, depth), "laws for every layer and link");
         let beat = settings.clocks.iter().map(|clock| clock.period.mean()).fold(0.0, f64::max);
-        let stage = Stage { queue: Queue::default(), now: Time(0), phase: 0, arrived: 0, log: None, observer: None };
-        Self {
-            nodes: wiring(network, weights, settings),
-            stage,
+        let nodes = wiring(network, weights, settings);
+        let partition = cut(&loads(network), &spans(settings), settings.shards.max(1));
+        let mut network = Self {
+            shards: vec![Shard::new(0..nodes.len(), nodes)],
+            lookahead: partition.lookahead,
+            partition,
+            threads: settings.threads.max(1),
+            log: None,
+            now: Time(0),
+            phase: 0,
             batch: 0,
             in_step: settings.is_in_step(),
             beat: Time::of(beat).max(Time::TICK),
             events_most: settings.events_most,
             events: 0,
-        }
+        };
+        network.divide(network.partition.clone());
+        network
+    }
+
+    /// Into how many shards its layers are cut. Fewer than the settings ask for, if there are not so many layers or if links may
+    /// deliver at once: between such layers there is no cut.
+    pub fn shards(&self) -> usize {
+        self.partition.shards.len()
+    }
+
+    /// No signal between two shards is faster.
+    pub fn lookahead(&self) -> Option<Time> {
+        (self.shards() > 1).then_some(self.partition.lookahead)
+    }
+
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node<T>> {
+        self.shards.iter().flat_map(|shard| &shard.nodes)
+    }
+
+    pub(super) fn nodes_mut(&mut self) -> impl Iterator<Item = &mut Node<T>> {
+        self.shards.iter_mut().flat_map(|shard| &mut shard.nodes)
+    }
+
+    /// Deals the nodes out anew. Between phases nothing is under way, so nothing else has to move.
+    pub(super) fn divide(&mut self, partition: Partition) {
+        let mut nodes = std::mem::take(&mut self.shards).into_iter().flat_map(|shard| shard.nodes);
+        let shards = partition.shards.into_iter();
+        self.shards =
+            shards.map(|range| Shard::new(range.clone(), nodes.by_ref().take(range.len()).collect())).collect();
+        self.lookahead = partition.lookahead;
     }
 
     /// True if the clocks and links make it lock-step.
@@ -61,7 +107,7 @@ impl<T: Real> VirtualNetwork<T> {
 
     /// Virtual time since the network was made.
     pub fn now(&self) -> Time {
-        self.stage.now
+        self.now
     }
 
     /// Events since the network was made.
@@ -88,12 +134,12 @@ impl<T: Real> VirtualNetwork<T> {
         let (mut data, mut target) =
             (Some(std::sync::Arc::new(data.clone())), Some(std::sync::Arc::new(target.clone())));
         self.batch += 1;
-        self.stage.queue.clear();
-        let last = self.nodes.len() - 1;
-        for (index, node) in self.nodes.iter_mut().enumerate() {
+        self.shards.iter_mut().for_each(Shard::clear);
+        let (batch, last) = (self.batch, self.nodes().count() - 1);
+        for (index, node) in self.nodes_mut().enumerate() {
             let data = if index == 0 { data.take() } else { None };
             let target = if index == last { target.take() } else { None };
-            node.turn_to(self.batch, Directive::Present { batch: size, data, target })?;
+            node.turn_to(batch, Directive::Present { batch: size, data, target })?;
         }
         Ok(())
     }
@@ -103,7 +149,9 @@ impl<T: Real> VirtualNetwork<T> {
     /// # Errors
     /// Data that do not fit the input.
     pub fn show(&mut self, data: &Field<T>) -> Result<(), EngineError> {
-        Ok(self.nodes[0].layer.hear_directive(Directive::Show(std::sync::Arc::new(data.clone()))).map(drop)?)
+        let directive = Directive::Show(std::sync::Arc::new(data.clone()));
+        self.nodes_mut().next().map(|input| input.layer.hear_directive(directive)).transpose()?;
+        Ok(())
     }
 
     /// Runs one phase to its end.
@@ -114,9 +162,8 @@ impl<T: Real> VirtualNetwork<T> {
         if matches!(planned.motion, Motion::Deviate { .. }) {
             return Err(EngineError::NoDeviations);
         }
-        self.stage.phase += 1;
-        self.stage.arrived = 0;
-        let depth = self.nodes.len() as u64 - 1;
+        self.phase += 1;
+        let depth = self.nodes().count() as u64 - 1;
         let PlannedPhase { motion, reading, .. } = *planned;
         let first_arrival = matches!(reading, Reading::FirstArrival(_));
         let clocked = self.in_step || (!first_arrival && limits.tolerance == 0.0);
@@ -129,14 +176,17 @@ impl<T: Real> VirtualNetwork<T> {
             (false, false) => limits.steps_max,
         };
         let tolerance = if first_arrival { 0.0 } else { limits.tolerance };
-        let phase = Phase { number: self.stage.phase, motion, steps, tolerance, reading };
-        for node in &mut self.nodes {
-            let pace = match motion {
-                Motion::Forward => Pace::Wave { done: false },
-                _ if clocked => Pace::Clocked { until: steps },
-                _ => Pace::Resting(Settler::new(tolerance, steps)),
-            };
-            node.begin(phase, pace, &mut self.stage)?;
+        let phase = Phase { number: self.phase, motion, steps, tolerance, reading };
+        for shard in &mut self.shards {
+            (shard.stage.now, shard.stage.phase, shard.stage.arrived) = (self.now, self.phase, 0);
+            for node in &mut shard.nodes {
+                let pace = match motion {
+                    Motion::Forward => Pace::Wave { done: false },
+                    _ if clocked => Pace::Clocked { until: steps },
+                    _ => Pace::Resting(Settler::new(tolerance, steps)),
+                };
+                node.begin(phase, pace, &mut shard.stage)?;
+            }
         }
         self.say_again();
         let record = match motion {
@@ -147,9 +197,9 @@ impl<T: Real> VirtualNetwork<T> {
                 (false, true, true) => self.lock_step(limits),
                 (false, false, _) => self.rest(limits),
             },
-        };
-        self.stage.queue.clear();
-        for node in &mut self.nodes {
+        }?;
+        self.shards.iter_mut().for_each(Shard::clear);
+        for node in self.nodes_mut() {
             node.sides().for_each(|side| side.outlet.forget_the_future());
             if planned.remember {
                 node.layer.hear_directive(Directive::Remember)?;
@@ -163,8 +213,8 @@ impl<T: Real> VirtualNetwork<T> {
     /// # Errors
     /// A layer that has heard nothing to learn from.
     pub fn collect(&mut self, plan: &Plan, index: usize) -> Result<(), EngineError> {
-        let depth = self.nodes.len() - 1;
-        for (layer, node) in self.nodes.iter_mut().enumerate().take(depth) {
+        let depth = self.nodes().count() - 1;
+        for (layer, node) in self.nodes_mut().enumerate().take(depth) {
             let coefficient = plan.coefficient(index, layer + 1, depth);
             node.layer.hear_directive(Directive::Collect { coefficient })?;
         }
@@ -176,7 +226,7 @@ impl<T: Real> VirtualNetwork<T> {
     /// # Errors
     /// A layer that has collected nothing.
     pub fn learn(&mut self) -> Result<(), EngineError> {
-        self.nodes.iter_mut().try_for_each(|node| node.layer.hear_directive(Directive::Learn).map(drop))?;
+        self.nodes_mut().try_for_each(|node| node.layer.hear_directive(Directive::Learn).map(drop))?;
         Ok(())
     }
 
@@ -185,8 +235,8 @@ impl<T: Real> VirtualNetwork<T> {
     /// # Errors
     /// A layer that does not have it.
     pub fn extract(&mut self, wanted: Wanted) -> Result<Vec<Extract<T>>, EngineError> {
-        let mut extracts = Vec::with_capacity(self.nodes.len());
-        for node in &mut self.nodes {
+        let mut extracts = Vec::new();
+        for node in self.nodes_mut() {
             extracts.extend(node.layer.hear_directive(Directive::Extract(wanted))?);
         }
         Ok(extracts)
@@ -197,7 +247,7 @@ impl<T: Real> VirtualNetwork<T> {
     /// # Errors
     /// A layer that they do not fit.
     pub fn install(&mut self, extracts: Vec<Extract<T>>) -> Result<(), EngineError> {
-        for (node, extract) in self.nodes.iter_mut().zip(extracts) {
+        for (node, extract) in self.nodes_mut().zip(extracts) {
             node.layer.hear_directive(Directive::Install(Box::new(extract)))?;
         }
         Ok(())
@@ -205,164 +255,36 @@ impl<T: Real> VirtualNetwork<T> {
 
     /// What a phase that was broken off left unheard is sent once more.
     fn say_again(&mut self) {
-        for from in 0..self.nodes.len() {
-            let below =
-                from.checked_sub(1).and_then(|below| self.nodes[below].above.as_ref()).map_or(0, |s| s.inlet.heard);
-            let above = self.nodes.get(from + 1).and_then(|above| above.below.as_ref()).map_or(0, |s| s.inlet.heard);
-            let node = &mut self.nodes[from];
-            for (side, heard) in [(&mut node.below, below), (&mut node.above, above)] {
-                if let Some(side) = side.as_mut().filter(|side| side.outlet.version() > heard) {
-                    side.outlet.tally.resent += 1;
-                    self.stage.send(&mut side.outlet, from as u32);
+        let versions = |side: Option<&Side<T>>| side.map_or(0, |side| side.inlet.heard);
+        let heard: Vec<[u64; 2]> =
+            self.nodes().map(|node| [versions(node.below.as_ref()), versions(node.above.as_ref())]).collect();
+        for shard in &mut self.shards {
+            for (from, node) in (shard.stage.own.start as usize..).zip(&mut shard.nodes) {
+                let below = from.checked_sub(1).map_or(0, |below| heard[below][1]);
+                let above = heard.get(from + 1).map_or(0, |above| above[0]);
+                for (side, heard) in [(&mut node.below, below), (&mut node.above, above)] {
+                    if let Some(side) = side.as_mut().filter(|side| side.outlet.version() > heard) {
+                        side.outlet.tally.resent += 1;
+                        shard.stage.send(&mut side.outlet, from as u32);
+                    }
                 }
             }
         }
     }
-
-    /// Runs until nothing is left to happen, or until `look` says so at the time it asked for; the reason if it was broken off.
-    fn run(&mut self, mut look: Option<&mut Census>) -> Option<StopReason> {
-        let mut left = self.events_most;
-        while let Some(time) = self.stage.queue.next_time() {
-            if let Some(census) = &mut look
-                && census.due.is_some_and(|due| due < time)
-            {
-                let stage = &mut self.stage;
-                let reports = self.nodes.iter_mut().map(|node| node.report(false, stage)).collect();
-                if census.look(reports, time, self.beat) {
-                    self.nodes.iter_mut().for_each(Node::halt);
-                }
-            }
-            if left == 0 {
-                return Some(StopReason::EventBudget);
-            }
-            left -= 1;
-            self.events += 1;
-            let (key, carried) = self.stage.queue.pop().expect("it was seen above");
-            self.stage.now = key.time;
-            self.nodes[key.node as usize].on(&key, carried, &mut self.stage);
-        }
-        None
-    }
-
-    fn reports(&mut self) -> Vec<Report> {
-        let stage = &mut self.stage;
-        self.nodes.iter_mut().map(|node| node.report(true, stage)).collect()
-    }
-
-    fn wave(&mut self) -> PhaseRecord {
-        let broken = self.run(None);
-        let reports = self.reports();
-        let reason = match broken {
-            Some(reason) => reason,
-            None if reports.iter().any(|report| report.bad.is_some()) => StopReason::Diverged,
-            None if self.nodes.iter().all(Node::has_waved) => StopReason::Wave,
-            None => StopReason::SignalsLost,
-        };
-        PhaseRecord { reason, reports }
-    }
-
-    fn first_arrival(&mut self) -> PhaseRecord {
-        let broken = self.run(None);
-        let arrived = self.stage.arrived == self.nodes.len() - 1;
-        let reports = self.reports();
-        let reason = match broken {
-            Some(reason) => reason,
-            None if reports.iter().any(|report| report.bad.is_some()) => StopReason::Diverged,
-            None if !arrived && unheard(&reports) => StopReason::SignalsLost,
-            None => StopReason::StepBudget,
-        };
-        PhaseRecord { reason, reports }
-    }
-
-    fn lock_step(&mut self, limits: Limits) -> PhaseRecord {
-        let mut stopper = Stopper::new(limits);
-        loop {
-            let broken = self.run(None);
-            let record = PhaseRecord { reason: StopReason::StepBudget, reports: self.reports() };
-            if let Some(reason) = broken.or_else(|| stopper.look(look(&record))) {
-                return PhaseRecord { reason, ..record };
-            }
-            let next = stopper.next_look(record.steps()).expect("a used budget ends the phase");
-            for node in &mut self.nodes {
-                node.go_on(next, &mut self.stage);
-            }
-        }
-    }
-
-    fn budget(&mut self) -> PhaseRecord {
-        let broken = self.run(None);
-        let reports = self.reports();
-        let bad = reports.iter().any(|report| report.bad.is_some());
-        let reason = broken.unwrap_or(if bad { StopReason::Diverged } else { StopReason::StepBudget });
-        PhaseRecord { reason, reports }
-    }
-
-    fn rest(&mut self, limits: Limits) -> PhaseRecord {
-        let mut census = Census::new(self.nodes.len(), limits, self.stage.now, self.beat);
-        let broken = self.run(Some(&mut census));
-        let reports = self.reports();
-        let mut detector = Detector::new(self.stage.phase, self.nodes.len());
-        let verdict = reports.iter().fold(Verdict::Open, |_, &report| detector.hear(report));
-        let residual = reports.iter().map(|report| report.residual).fold(0.0, f64::max);
-        let reason = match (broken, census.halted) {
-            (Some(reason), _) | (None, Some(reason)) => reason,
-            _ if reports.iter().any(|report| report.bad.is_some()) => StopReason::Diverged,
-            _ if verdict == Verdict::Open => StopReason::SignalsLost,
-            _ if residual <= limits.tolerance => StopReason::Settled,
-            _ => StopReason::StepBudget,
-        };
-        PhaseRecord { reason, reports }
-    }
 }
 
-fn unheard(reports: &[Report]) -> bool {
-    reports
-        .windows(2)
-        .any(|pair| pair[0].spoken.above != pair[1].heard.below || pair[1].spoken.below != pair[0].heard.above)
+/// What each layer has to compute at a tick, in multiplications of both its products, and for an event besides.
+fn loads(network: &NetworkSpec) -> Vec<f64> {
+    /// What an event costs in such units.
+    const EVENT: f64 = 1000.0;
+    let product = |index: usize| {
+        let [own, above] = [index, index + 1].map(|layer| network.widths().get(layer).copied().unwrap_or(0) as f64);
+        EVENT + 2.0 * own * above
+    };
+    (0..=network.depth()).map(product).collect()
 }
 
-fn look(record: &PhaseRecord) -> Look {
-    let finite = record.reports.iter().all(|report| report.bad.is_none());
-    Look { step: record.steps(), residual: record.residual(), energy: record.energy(), finite }
-}
-
-/// Counts of a phase in which layers still move. Such a count is no consistent cut: it may halt a phase as a plateau or as
-/// diverged, never as settled.
-struct Census {
-    limits: Limits,
-    stopper: Stopper,
-    due: Option<Time>,
-    before: Vec<u64>,
-    halted: Option<StopReason>,
-}
-
-impl Census {
-    fn new(layers: usize, limits: Limits, now: Time, beat: Time) -> Self {
-        let wanted = limits.tolerance > 0.0 && limits.plateau > 0.0;
-        let due = wanted.then(|| now + span(limits, beat));
-        Self { limits, stopper: Stopper::new(limits), due, before: vec![0; layers], halted: None }
-    }
-
-    /// Looks before the event at `time`; true if the phase has to be halted.
-    fn look(&mut self, reports: Vec<Report>, time: Time, beat: Time) -> bool {
-        self.due = Some(time + span(self.limits, beat));
-        let moving = |report: &&Report| report.repose == Repose::Moving;
-        let waited = |report: &Report| report.step >= self.before[report.layer] + self.limits.check_every;
-        if reports.iter().any(|report| report.bad.is_some()) {
-            self.halted = Some(StopReason::Diverged);
-        } else if reports.iter().filter(moving).all(waited) {
-            self.before = reports.iter().map(|report| report.step).collect();
-            let record = PhaseRecord { reason: StopReason::StepBudget, reports };
-            let reason = self.stopper.look(look(&record));
-            self.halted = reason.filter(|reason| matches!(reason, StopReason::Plateau | StopReason::Diverged));
-        }
-        if self.halted.is_some() {
-            self.due = None;
-        }
-        self.halted.is_some()
-    }
-}
-
-fn span(limits: Limits, beat: Time) -> Time {
-    Time(limits.check_every.saturating_mul(beat.0))
+fn spans(settings: &VirtualSettings) -> Vec<Span> {
+    let links = settings.links.iter().enumerate();
+    links.flat_map(|(gap, pair)| pair.map(|laws| Span { ends: (gap, gap + 1), least: laws.least() })).collect()
 }

@@ -11,8 +11,9 @@
 use super::clocks::Clock;
 use super::kernel::{Key, Time};
 use super::links::Passage;
-use super::record::{Passed, Stepped, fold};
-use super::stage::{Carried, Side, Stage, rank, say};
+use super::record::{Passed, Record, Stepped, fold};
+use super::shard::Carried;
+use super::stage::{Side, Stage, rank, say};
 use crate::layer::{Layer, LayerError};
 use crate::math::Real;
 use crate::settling::{Settler, Standing, Turn};
@@ -129,13 +130,13 @@ impl<T: Real> Node<T> {
     /// An event of this node.
     pub(super) fn on(&mut self, key: &Key, carried: Carried<T>, stage: &mut Stage<T>) {
         let (mut count, mut folded) = (self.layer.step(), 0);
-        if let (Carried::Signal(passage), Some(_)) = (&carried, &stage.log) {
+        if let (Carried::Signal(passage), Some(_)) = (&carried, &stage.records) {
             (count, folded) = (passage.signal.stamp.version, fold(&passage.signal.numbers));
         }
         match (key.rank, carried) {
             (rank::TICK, _) => {
                 self.tick(stage);
-                if let (Some(_), Some(state)) = (&stage.log, self.layer.state()) {
+                if let (Some(_), Some(state)) = (&stage.records, self.layer.state()) {
                     folded = fold(state);
                 }
             }
@@ -149,8 +150,8 @@ impl<T: Real> Node<T> {
             }
             _ => self.resend(key.link, stage),
         }
-        if let Some(log) = &mut stage.log {
-            log.add(key, count, folded);
+        if let Some(records) = &mut stage.records {
+            records.push(Record { key: *key, count, fold: folded });
         }
     }
 

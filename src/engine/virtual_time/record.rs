@@ -12,6 +12,35 @@ use sha2::{Digest, Sha256};
 use super::kernel::{Key, Time};
 use crate::math::{Field, Real, values};
 
+/// One event of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When, what and where.
+    pub key: Key,
+    /// The layer's step before it, or the version of the signal that arrived or was acknowledged.
+    pub count: u64,
+    /// A fold of the numbers that it carried or changed; zero if none.
+    pub fold: u64,
+}
+
+impl Record {
+    /// Bytes of a record.
+    pub const BYTES: usize = 48;
+
+    /// As it is stored.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
+        let Self { key, count, fold } = *self;
+        let place = u64::from(key.rank) << 32 | u64::from(key.node);
+        let mut bytes = [0_u8; Self::BYTES];
+        let fields = [key.time.0, place, u64::from(key.link), key.number, count, fold];
+        for (slot, field) in bytes.chunks_exact_mut(8).zip(fields) {
+            slot.copy_from_slice(&field.to_le_bytes());
+        }
+        bytes
+    }
+}
+
 /// A log of events.
 pub struct EventLog {
     hash: Sha256,
@@ -31,17 +60,13 @@ impl EventLog {
         Self { sink: Some(sink), ..Self::digest_only() }
     }
 
-    pub(super) fn add(&mut self, key: &Key, count: u64, fold: u64) {
-        let mut record = [0_u8; 48];
-        let place = u64::from(key.rank) << 32 | u64::from(key.node);
-        let fields = [key.time.0, place, u64::from(key.link), key.number, count, fold];
-        for (slot, field) in record.chunks_exact_mut(8).zip(fields) {
-            slot.copy_from_slice(&field.to_le_bytes());
-        }
-        self.hash.update(record);
+    /// Adds an event.
+    pub fn add(&mut self, record: &Record) {
+        let bytes = record.to_bytes();
+        self.hash.update(bytes);
         self.events += 1;
         if let (Some(sink), None) = (&mut self.sink, &self.failed) {
-            self.failed = sink.write_all(&record).err();
+            self.failed = sink.write_all(&bytes).err();
         }
     }
 
@@ -111,8 +136,8 @@ pub struct Passed {
     pub version: u64,
 }
 
-/// Somebody who watches layers and links. Nothing depends on what it does. Every method may do nothing.
-pub trait Observer<T> {
+/// Somebody who watches layers and links, in the order of events. Nothing depends on what it does. Every method may do nothing.
+pub trait Observer<T>: Send {
     /// A layer took a step.
     fn stepped(&mut self, _stepped: &Stepped<'_, T>) {}
     /// A signal was sent; it may be lost.

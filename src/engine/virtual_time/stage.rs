@@ -1,8 +1,11 @@
-//! What is around the nodes: the queue, the time, who watches, and the one way in which a signal is put on its way.
+//! What is around the nodes of a shard: the queue, the time, who watches, and the one way in which a signal is put on its way.
+
+use std::ops::Range;
 
 use super::kernel::{Key, Queue, Time};
 use super::links::{Arrivals, Inlet, Outlet, Passage};
-use super::record::{EventLog, Observer, Passed};
+use super::record::{Observer, Passed, Record};
+use super::shard::{Carried, Letter};
 use crate::math::Real;
 use crate::signal::Signal;
 
@@ -16,17 +19,6 @@ pub(super) mod rank {
     pub(in super::super) const RESEND: u8 = 5;
 }
 
-/// What an event carries.
-#[derive(Debug)]
-pub(super) enum Carried<T> {
-    /// Nothing: a clock.
-    Nothing,
-    /// A signal.
-    Signal(Passage<T>),
-    /// The version that arrived.
-    Version(u64),
-}
-
 /// The two ends at one neighbour.
 #[derive(Debug)]
 pub(super) struct Side<T> {
@@ -34,14 +26,19 @@ pub(super) struct Side<T> {
     pub(super) outlet: Outlet<T>,
 }
 
-/// Everything around the nodes.
+/// Everything around the nodes of a shard.
 pub(super) struct Stage<T> {
+    /// The nodes that are here.
+    pub(super) own: Range<u32>,
     pub(super) queue: Queue<Carried<T>>,
     pub(super) now: Time,
     pub(super) phase: u64,
     /// Layers that have read their product at the first arrival in this phase.
     pub(super) arrived: usize,
-    pub(super) log: Option<EventLog>,
+    /// Events of nodes elsewhere.
+    pub(super) sent_away: Vec<Letter<T>>,
+    /// What has happened since it was last asked, if somebody keeps a log.
+    pub(super) records: Option<Vec<Record>>,
     pub(super) observer: Option<Box<dyn Observer<T>>>,
 }
 
@@ -54,7 +51,12 @@ impl<T: Real> Stage<T> {
         number: u64,
         carried: Carried<T>,
     ) {
-        self.queue.push(Key { time, rank, node, link, number }, carried);
+        let key = Key { time, rank, node, link, number };
+        if self.own.contains(&node) {
+            self.queue.push(key, carried);
+        } else {
+            self.sent_away.push(Letter { key, carried });
+        }
     }
 
     pub(super) fn send(&mut self, outlet: &mut Outlet<T>, from: u32) {

@@ -3,9 +3,8 @@
 //! It keeps, per layer, the displacement from rest after every step, the first step after which any bit is not what it is without the
 //! switch, and what was sent and what arrived. Nothing in the run depends on it.
 
-use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::rise::length;
 use crate::engine::virtual_time::kernel::Time;
@@ -75,7 +74,7 @@ pub struct Watch<T> {
     still: Option<Vec<Track>>,
     keeps_digests: bool,
     events_most: usize,
-    seen: Rc<RefCell<Seen>>,
+    seen: Arc<Mutex<Seen>>,
 }
 
 impl<T: Real> Watch<T> {
@@ -83,7 +82,7 @@ impl<T: Real> Watch<T> {
     pub fn new(began: Time, rest: Vec<Field<T>>, still: Option<Vec<Track>>, events_most: usize) -> Self {
         let track = Track { trajectory: vec![(0.0, 0.0)], ..Track::default() };
         let seen = Seen { tracks: vec![track; rest.len()], ..Seen::default() };
-        Self { began, rest, still, keeps_digests: false, events_most, seen: Rc::new(RefCell::new(seen)) }
+        Self { began, rest, still, keeps_digests: false, events_most, seen: Arc::new(Mutex::new(seen)) }
     }
 
     /// Keeps a digest of every state, for a run without the switch.
@@ -93,12 +92,16 @@ impl<T: Real> Watch<T> {
     }
 
     /// Where it writes to.
-    pub fn seen(&self) -> Rc<RefCell<Seen>> {
-        Rc::clone(&self.seen)
+    pub fn seen(&self) -> Arc<Mutex<Seen>> {
+        Arc::clone(&self.seen)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().expect("only one thread at a time watches")
     }
 
     fn note(&self, happened: Happened) {
-        let mut seen = self.seen.borrow_mut();
+        let mut seen = self.lock();
         if seen.events.len() < self.events_most {
             seen.events.push(happened);
         } else {
@@ -120,7 +123,7 @@ impl<T: Real> Observer<T> for Watch<T> {
             let rest = values(&self.rest[layer]);
             let pairs = values(state).iter().zip(rest);
             let displacement = length(pairs.clone().map(|(x, rest)| x.wide() - rest.wide()));
-            let track = &mut self.seen.borrow_mut().tracks[layer];
+            let track = &mut self.lock().tracks[layer];
             track.trajectory.push((elapsed.units(), displacement));
             if self.keeps_digests {
                 track.digests.push(digest(state));

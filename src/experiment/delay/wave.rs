@@ -2,6 +2,8 @@
 //!
 //! What refuses to be measured is refused here, before anything runs. See the module above for the definitions.
 
+use std::sync::Mutex;
+
 use super::closed_form::{Path, units};
 use super::rise::rise;
 use super::watch::{Seen, Track, Watch};
@@ -109,7 +111,7 @@ impl<T: Real> Bench<T> {
         network.watch(Some(Box::new(watch)));
         network.run_phase(&untaught(), Limits::steps(self.limits.steps_max))?;
         network.watch(None);
-        Ok(Some(seen.take().tracks))
+        Ok(Some(taken(&seen).tracks))
     }
 
     fn wave(&self, direction: Direction, threshold: f64, events_most: usize) -> Result<Wave, DelayError> {
@@ -134,7 +136,7 @@ impl<T: Real> Bench<T> {
             return Err(DelayError::Restless(what.to_owned()));
         }
         let length = network.now().since(began).units();
-        let seen = seen.take();
+        let seen = taken(&seen);
         let rows = self.rows(direction, threshold, &seen, &record);
         Ok(Wave { direction, switch: self.switch(direction), rows, length, seen })
     }
@@ -184,6 +186,10 @@ impl<T: Real> Bench<T> {
             _ => "the output is clamped".to_owned(),
         }
     }
+}
+
+fn taken(seen: &Mutex<Seen>) -> Seen {
+    std::mem::take(&mut seen.lock().expect("the watch is over"))
 }
 
 /// Free relaxation from where the states are.
