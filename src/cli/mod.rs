@@ -18,6 +18,7 @@ mod gradient;
 mod reproduce;
 mod show;
 mod signals;
+mod study;
 mod sweep;
 mod train;
 #[cfg(unix)]
@@ -52,6 +53,8 @@ enum Command {
     Delay(delay::Arguments),
     /// Run a grid over keys of the configuration.
     Sweep(sweep::Arguments),
+    /// Measure what survives delay, loss, uneven clocks, narrow numbers: built-in studies with figures.
+    Study(study::Arguments),
     /// Measure and draw the panels of the paper's Figures 2 and 3, and hold them against what it says.
     Reproduce(reproduce::Arguments),
     /// Show, check or describe configurations.
@@ -160,6 +163,7 @@ pub fn main() -> ExitCode {
         Command::Gradient(arguments) => gradient::run(arguments),
         Command::Delay(arguments) => delay::run(arguments),
         Command::Sweep(arguments) => sweep::run(arguments),
+        Command::Study(arguments) => study::run(arguments),
         Command::Reproduce(arguments) => reproduce::run(arguments),
         Command::Config(arguments) => config::run(arguments),
         #[cfg(unix)]

@@ -69,6 +69,21 @@ const PRESETS: &[Preset] = &[
         text: include_str!("../../configs/delay.toml"),
     },
     Preset {
+        name: "study",
+        summary: "Two hidden layers of tanh, batches of 32, 100 steps, double precision: what `asynapse study` measures one batch with.",
+        text: include_str!("../../configs/study.toml"),
+    },
+    Preset {
+        name: "study-training",
+        summary: "784-64-32-10 on 2,000 samples, two epochs: the short trainings of `asynapse study training`.",
+        text: include_str!("../../configs/study-training.toml"),
+    },
+    Preset {
+        name: "study-border",
+        summary: "A chain of nine linear layers of one neuron, both ends clamped: the largest stable step under delay, for `asynapse study border`.",
+        text: include_str!("../../configs/study-border.toml"),
+    },
+    Preset {
         name: "tiny",
         summary: "784-32-10 with tanh on a few digits: trains in seconds.",
         text: include_str!("../../configs/tiny.toml"),

@@ -1,7 +1,7 @@
 //! Experiments: what a user asks for, put together from the parts below.
 //!
 //! [`assemble`] turns a configuration into a network and its limits; [`machine`] runs one training step by whichever of the four
-//! programs the configuration names; [`train`], [`compare`], [`delay`], [`gradient`], [`audit`], [`sweep`] and [`reproduce`] are the
+//! programs the configuration names; [`train`], [`compare`], [`delay`], [`gradient`], [`audit`], [`sweep`], [`study`] and [`reproduce`] are the
 //! commands. Nothing here prints: progress goes to an observer, results are returned. Next: `crate::cli`.
 
 pub mod assemble;
@@ -12,6 +12,7 @@ pub mod eq17;
 pub mod gradient;
 pub mod machine;
 pub mod reproduce;
+pub mod study;
 pub mod sweep;
 pub mod train;
 pub mod workers;

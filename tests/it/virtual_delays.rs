@@ -125,7 +125,7 @@ fn grows(weight: f64, message: Message, delay: f64, rate: f64) -> bool {
 /// ```
 ///
 /// and is at its border where a root z = e^{iθ} of this equation has a real η: the least over θ and k.
-fn border(weight: f64, delay: f64, bare: bool) -> f64 {
+pub(crate) fn border(weight: f64, delay: f64, bare: bool) -> f64 {
     let w = weight;
     let mut least = f64::INFINITY;
     for k in 1..8 {

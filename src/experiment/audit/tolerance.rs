@@ -198,7 +198,7 @@ fn estimate<T: Real>(request: &Request, ground: &Ground<T>, words: &[String]) ->
 }
 
 /// The problem in a line, without the place in the command that a user has not typed.
-fn first_line(problem: &str) -> String {
+pub(in crate::experiment) fn first_line(problem: &str) -> String {
     let line = problem.lines().next().unwrap_or_default();
     line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }

@@ -135,7 +135,7 @@ fn named<const N: usize>(metrics: [(&str, Metric); N]) -> Vec<(String, Metric)> 
 }
 
 /// The same configuration with no more digits drawn than its first batch holds: they do not depend on how many follow.
-fn first_batch(config: &Config) -> Config {
+pub(in crate::experiment) fn first_batch(config: &Config) -> Config {
     let mut config = config.clone();
     if config.data.name == DataName::Digits {
         let data = &mut config.data;

@@ -26,6 +26,7 @@ use std::path::PathBuf;
 pub use axis::Axis;
 pub use folder::{Folder, Sweep};
 pub use grid::{Grid, Point};
+pub(in crate::experiment) use measure::first_batch;
 pub use measure::{RunKind, run_one};
 pub use processes::{Crew, run};
 pub use row::{Metric, Row, RowStatus};

@@ -26,6 +26,7 @@ mod reproduce;
 mod resumed;
 mod schedules;
 mod streams;
+mod study;
 mod sweep;
 mod torch;
 mod trained;
