@@ -14,7 +14,7 @@
 //! ```
 //!
 //! The bound B is the one of partial asynchronism (Tsitsiklis, Bertsekas & Athans 1986). There is no key for it: it follows from the law
-//! of delays, uniform from 0 to B with overtaking, and the oldest signal heard and the mean age are measured beside it. The mean is far below
+//! of delays, uniform from 0 to B with overtaking, and ages are measured beside it. The mean is far below
 //! B/2, since what was overtaken is dropped; ages that are all B are the study `delay`. Layers take the same number of steps in every
 //! trial, so what is late is late at the end, too; what settling does about it is the study `equilibrium`.
 

@@ -66,7 +66,8 @@ pub struct Row {
     pub steps: Option<u64>,
     /// Why the phase ended that ended least well.
     pub ended: Option<StopReason>,
-    /// Age of the oldest signal when it was heard, in τ.
+    /// Age of the oldest signal when it was heard, in τ. A layer that has made all its steps hears what comes later at the end of
+    /// the phase, so it may be above what signals are under way.
     pub oldest: Option<f64>,
     /// Mean age.
     pub mean_age: Option<f64>,
