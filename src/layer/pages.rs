@@ -11,22 +11,29 @@ use crate::math::{Field, Real};
 #[derive(Debug)]
 pub(super) struct Pages<T> {
     pages: Vec<Arc<Field<T>>>,
+    /// The one after that last written: what was published first is mostly let go of first.
+    next: usize,
 }
 
 impl<T: Real> Pages<T> {
     pub(super) fn new() -> Self {
-        Self { pages: Vec::new() }
+        Self { pages: Vec::new(), next: 0 }
     }
 
     /// Writes a page that nobody reads and publishes it. What it holds before is not defined.
     pub(super) fn publish(&mut self, units: usize, batch: usize, write: impl FnOnce(&mut Field<T>)) -> Arc<Field<T>> {
         // Pages of another batch size go as soon as their readers do.
-        self.pages.retain(|page| page.dim() == (units, batch));
-        let free = self.pages.iter_mut().position(|page| Arc::get_mut(page).is_some());
+        if self.pages.last().is_some_and(|page| page.dim() != (units, batch)) {
+            self.pages.clear();
+        }
+        let count = self.pages.len();
+        let in_turn = (self.next..count).chain(0..self.next.min(count));
+        let free = in_turn.into_iter().find(|&index| Arc::get_mut(&mut self.pages[index]).is_some());
         let index = free.unwrap_or_else(|| {
             self.pages.push(Arc::new(Array2::zeros((units, batch))));
-            self.pages.len() - 1
+            count
         });
+        self.next = index + 1;
         write(Arc::get_mut(&mut self.pages[index]).expect("a free page has no reader"));
         Arc::clone(&self.pages[index])
     }
