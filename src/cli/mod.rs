@@ -15,6 +15,7 @@ mod data;
 mod delay;
 mod folder;
 mod gradient;
+mod replay;
 mod reproduce;
 mod show;
 mod signals;
@@ -51,6 +52,8 @@ enum Command {
     Gradient(gradient::Arguments),
     /// Measure how long it takes until a layer feels what happened at the other end.
     Delay(delay::Arguments),
+    /// Do a run in virtual time once more and hold every event against its log.
+    Replay(replay::Arguments),
     /// Run a grid over keys of the configuration.
     Sweep(sweep::Arguments),
     /// Measure what survives delay, loss, uneven clocks, narrow numbers: built-in studies with figures.
@@ -162,6 +165,7 @@ pub fn main() -> ExitCode {
         Command::Audit(arguments) => audit::run(arguments),
         Command::Gradient(arguments) => gradient::run(arguments),
         Command::Delay(arguments) => delay::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
         Command::Sweep(arguments) => sweep::run(arguments),
         Command::Study(arguments) => study::run(arguments),
         Command::Reproduce(arguments) => reproduce::run(arguments),

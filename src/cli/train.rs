@@ -15,6 +15,7 @@ use crate::experiment::StepError;
 use crate::experiment::train::{Beginning, Evaluation, Observer, Progress, Summary, TrainError, train};
 use crate::experiment::workers::Hands;
 use crate::math::Dtype;
+use crate::run::meta::LoggedEvents;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -223,6 +224,9 @@ fn close(summary: &Summary) -> Result<(), Failure> {
     let (steps, epochs, wall) = (summary.steps, summary.epochs, summary.wall_s);
     rows.push(("training", format!("{steps} steps, {epochs} epochs, {wall:.1} s")));
     rows.push(("run", summary.run.display().to_string()));
+    if let Some(LoggedEvents { batches, events, sha256 }) = &summary.events {
+        rows.push(("events logged", format!("{events} of {batches} batches, SHA-256 {sha256}")));
+    }
     if let Some(checkpoint) = &summary.checkpoint {
         rows.push(("weights", checkpoint.join("model.safetensors").display().to_string()));
     }

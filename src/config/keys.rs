@@ -308,6 +308,9 @@ pub const KEYS: &[Key] = &[
     key("record.checkpoint_every", from(0), "",
         "Training steps between two checkpoints. 0: at the end of every epoch."),
     key("record.keep", from(1), "", "How many checkpoints stay on disk, newest first."),
+    key("record.event_log", from(0), "",
+        "In virtual time: of how many training batches, the first ones of the run, every event is written to `events.log` (48 bytes \
+         each), for `asynapse replay`. 0: none."),
     key("output.dir", Kind::Text, "", "Folder in which the run directory is made."),
     key("output.name", Kind::Text, "",
         "Name of the run directory. Empty: made from date, preset and seed."),

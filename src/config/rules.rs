@@ -79,6 +79,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["learning.nudge", "learning.rule"], nudge_is_at_most_one),
     rule(&["learning.nudge", "inference.variables", "learning.nudging"], zero_is_a_limit),
     rule(&["schedule.threads", "schedule.mode"], reference_is_one_loop),
+    rule(&["record.event_log", "schedule.mode", "learning.rule"], shards::events_are_of_virtual_time),
     rule(&["schedule.shards", "links.delay", "links.jitter"], shards::shards_are_apart),
     rule(&["schedule.order", "schedule.mode", "model.energy"], sequence_needs_one_loop),
     rule(&["schedule.placement", "workers", "model.widths"], placement_is_whole),

@@ -220,6 +220,8 @@ table! {
         checkpoint_every: usize = 0,
         /// How many checkpoints stay on disk.
         keep: usize = 3,
+        /// Training batches whose events are logged; 0 for none.
+        event_log: usize = 0,
     }
 }
 

@@ -25,6 +25,7 @@ mod precision;
 
 use super::atomic::{sync_folder, write_synced};
 use super::{RunDirectory, RunError};
+use crate::engine::virtual_time::links::Tally;
 use crate::math::optimizer::OptimizerState;
 use crate::math::{Dtype, Real};
 use crate::network::{FeedbackState, NetworkSpec, Parameters, Weights};
@@ -59,6 +60,9 @@ pub struct Position {
     pub batch: u64,
     /// Seconds of training so far.
     pub wall_s: f64,
+    /// In virtual time: what has happened on every link, `(from, to)`, since the run began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<((usize, usize), Tally)>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -55,8 +55,22 @@ pub struct Meta {
     pub data: Vec<(String, String)>,
     /// Samples in the training, validation and test sets.
     pub samples: [usize; 3],
+    /// What `events.log` holds, if there is one.
+    #[serde(default)]
+    pub events: Option<LoggedEvents>,
     /// Filled in at the end: what the closing summary says.
     pub summary: Option<serde_json::Value>,
+}
+
+/// What a log of events holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedEvents {
+    /// Training batches, from the first of the run on.
+    pub batches: u64,
+    /// Their events.
+    pub events: u64,
+    /// SHA-256 of the file.
+    pub sha256: String,
 }
 
 impl Meta {

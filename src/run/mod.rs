@@ -4,7 +4,7 @@
 //! RUN/config.toml      fully resolved, re-runnable            RUN/metrics.csv   one row per step, and per evaluation
 //! RUN/overrides.txt    what was typed                         RUN/layers.csv    tidy: one row per step × layer
 //! RUN/meta.json        versions, seed, data, status           RUN/checkpoints/  step-N/: model, optimizer, state
-//! RUN/run.log          what was said on the way
+//! RUN/run.log          what was said on the way                  RUN/events.log    virtual time: every event of the first batches
 //! ```
 //!
 //! Nothing is overwritten: a run directory that exists is refused, except to resume it. Read on: [`checkpoint`], [`table`],
@@ -12,6 +12,7 @@
 
 pub mod atomic;
 pub mod checkpoint;
+pub mod events;
 pub mod meta;
 pub mod table;
 

@@ -43,7 +43,7 @@ pub struct MetricsRow {
     pub wall_s: f64,
 }
 
-/// A row of `links.csv`: what happened on one direction of one link in virtual time, since this process began. Times in τ.
+/// A row of `links.csv`: what happened on one direction of one link in virtual time, since the run began. Times in τ.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LinkRow {
     /// The layer that speaks.
@@ -233,7 +233,7 @@ mod tests {
     }
 
     fn position(step: u64, epoch: u64, batch: u64) -> Position {
-        Position { step, epoch, batch, wall_s: 0.0 }
+        Position { step, epoch, batch, wall_s: 0.0, links: Vec::new() }
     }
 
     fn folder() -> (tempfile::TempDir, RunDirectory) {

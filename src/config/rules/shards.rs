@@ -1,8 +1,10 @@
-//! Into how many shards layers can be cut in virtual time: `crate::engine::virtual_time::shard`.
+//! What only virtual time has: shards, and a log of events. Into how many shards layers can be cut is decided here as in
+//! `crate::engine::virtual_time::shard`.
 //!
 //! A cut needs a lookahead: both links across it have a least delay above zero, counted in ticks of virtual time.
 
 use super::broken;
+use crate::config::RuleName;
 use crate::config::asynchrony::Links;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::values::{Config, ScheduleMode};
@@ -43,6 +45,17 @@ pub(super) fn shards_are_apart(config: &Config) -> Option<Diagnostic> {
             "the link {from}->{to} may deliver at once (`{key}`), and across a cut everything takes some time: \
              give its law a `min`, or leave schedule.shards out"
         ),
+    )
+}
+
+pub(super) fn events_are_of_virtual_time(config: &Config) -> Option<Diagnostic> {
+    let has_events = config.schedule.mode == ScheduleMode::VirtualTime && config.learning.rule != RuleName::Backprop;
+    if config.record.event_log == 0 || has_events {
+        return None;
+    }
+    broken(
+        "`record.event_log` must be 0 but with the mode `virtual-time` and a rule that has phases",
+        "only virtual time has an order of events; leave the key out, or set schedule.mode = \"virtual-time\"",
     )
 }
 

@@ -134,6 +134,12 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("learning.nudge", &["learning.nudge=1.5"], &["learning.nudge=1.5", "learning.rule=backprop"]),
     ("schedule.threads", &["schedule.threads=2", "schedule.mode=reference"], &["schedule.threads=2"]),
     ("schedule.threads", &["schedule.threads=0", "schedule.mode=reference"], &["schedule.mode=reference"]),
+    ("record.event_log", &["record.event_log=2"], &["record.event_log=2", "schedule.mode=virtual-time"]),
+    (
+        "record.event_log",
+        &["record.event_log=2", "schedule.mode=virtual-time", "learning.rule=backprop"],
+        &["schedule.mode=virtual-time", "learning.rule=backprop"],
+    ),
     (
         "schedule.shards",
         &["schedule.shards=2", "schedule.mode=virtual-time"],

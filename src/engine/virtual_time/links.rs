@@ -20,6 +20,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::kernel::Time;
+use serde::{Deserialize, Serialize};
+
 use crate::engine::mailbox::Delivery;
 use crate::math::law::Law;
 use crate::math::random::{Purpose, Stream};
@@ -82,8 +84,8 @@ impl LinkLaws {
     }
 }
 
-/// What has happened on a link, since the network was made. Times in units of model time.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// What has happened on a link, since the network was made or the run began. Times in units of model time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     /// Signals sent, again or for the first time.
     pub sent: u64,
@@ -114,6 +116,26 @@ impl Tally {
         self.age_most = self.age_most.max(age);
         let bin = (0..10).find(|&bin| age <= Time(1 << (19 + bin))).unwrap_or(10);
         self.ages[bin] += 1;
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(mut self, other: &Self) -> Self {
+        let Self { sent, resent, lost, duplicated, overwritten, late, heard, age, age_most, ages } = other;
+        let counts = [sent, resent, lost, duplicated, overwritten, late, heard];
+        let own = [
+            &mut self.sent,
+            &mut self.resent,
+            &mut self.lost,
+            &mut self.duplicated,
+            &mut self.overwritten,
+            &mut self.late,
+            &mut self.heard,
+        ];
+        own.into_iter().zip(counts).for_each(|(own, count)| *own += count);
+        self.ages.iter_mut().zip(ages).for_each(|(own, count)| *own += count);
+        (self.age, self.age_most) = (self.age + *age, self.age_most.max(*age_most));
+        self
     }
 
     /// Mean age, `None` if nothing was heard.
@@ -183,6 +205,11 @@ impl<T: Real> Outlet<T> {
     /// Nothing is under way any more.
     pub(super) fn forget_the_future(&mut self) {
         (self.free_at, self.arrives_last, self.timer) = (Time::default(), Time::default(), false);
+    }
+
+    /// How often something was put on its way in this batch.
+    pub(super) fn transmitted(&self) -> u64 {
+        self.number
     }
 
     /// The version last sent; 0 if none.

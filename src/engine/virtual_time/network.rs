@@ -105,7 +105,7 @@ impl<T: Real> VirtualNetwork<T> {
         self.in_step
     }
 
-    /// Virtual time since the network was made.
+    /// Virtual time since the batch was presented.
     pub fn now(&self) -> Time {
         self.now
     }
@@ -135,6 +135,8 @@ impl<T: Real> VirtualNetwork<T> {
             (Some(std::sync::Arc::new(data.clone())), Some(std::sync::Arc::new(target.clone())));
         self.batch += 1;
         self.shards.iter_mut().for_each(Shard::clear);
+        // Nothing is left of the batch before, so that times do not depend on how many there were.
+        self.now = Time(0);
         let (batch, last) = (self.batch, self.nodes().count() - 1);
         for (index, node) in self.nodes_mut().enumerate() {
             let data = if index == 0 { data.take() } else { None };

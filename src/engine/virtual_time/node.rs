@@ -131,7 +131,7 @@ impl<T: Real> Node<T> {
     pub(super) fn on(&mut self, key: &Key, carried: Carried<T>, stage: &mut Stage<T>) {
         let (mut count, mut folded) = (self.layer.step(), 0);
         if let (Carried::Signal(passage), Some(_)) = (&carried, &stage.records) {
-            (count, folded) = (passage.signal.stamp.version, fold(&passage.signal.numbers));
+            (count, folded) = (passage.signal.stamp.step, fold(&passage.signal.numbers));
         }
         match (key.rank, carried) {
             (rank::TICK, _) => {
@@ -143,7 +143,6 @@ impl<T: Real> Node<T> {
             (rank::ANSWER, _) => self.answer(stage),
             (rank::PREDICTION | rank::ERROR, Carried::Signal(passage)) => self.arrival(key, passage, stage),
             (rank::ACKNOWLEDGED, Carried::Version(version)) => {
-                count = version;
                 if let Some(side) = self.sides().find(|side| side.outlet.link == key.link) {
                     side.outlet.acknowledged = side.outlet.acknowledged.max(version);
                 }

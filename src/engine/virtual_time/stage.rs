@@ -74,7 +74,7 @@ impl<T: Real> Stage<T> {
         if outlet.laws.resend > 0.0 && !outlet.timer {
             outlet.timer = true;
             let due = self.now + Time::of(outlet.laws.resend).max(Time::TICK);
-            self.schedule(due, rank::RESEND, (from, outlet.link), version, Carried::Nothing);
+            self.schedule(due, rank::RESEND, (from, outlet.link), outlet.transmitted(), Carried::Nothing);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Whatever ends a run early leaves its last checkpoint standing: a diverged step changes no weight, a signal finishes the step and
 //! writes a checkpoint, and weights that are not finite are never written.
 
+mod logged;
 mod opened;
 mod records;
 mod trainer;
@@ -158,6 +159,9 @@ pub struct Summary {
     pub samples_per_s: f64,
     /// Seconds of training in all.
     pub wall_s: f64,
+    /// The log of events, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<meta::LoggedEvents>,
     /// How the phases with a tolerance ended: reason and count.
     pub phase_ends: Vec<(String, u64)>,
     /// The last checkpoint.
@@ -221,6 +225,7 @@ fn describe(config: &Config, splits: &Splits) -> Meta {
         started_unix: since.map_or(0, |since| since.as_secs()),
         data: splits.sources.clone(),
         samples: [splits.train.len(), splits.validation.len(), splits.test.len()],
+        events: None,
         summary: None,
     }
 }

@@ -3,12 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{TrainError, describe};
+use super::{TrainError, describe, logged};
 use crate::config::{Config, to_toml};
 use crate::data::dataset::Splits;
 use crate::math::Real;
 use crate::network::NetworkSpec;
 use crate::run::checkpoint::{self, Position, Snapshot};
+use crate::run::events;
 use crate::run::meta::{Meta, Status};
 use crate::run::table::{LayerRow, MetricsRow, Table};
 use crate::run::{RunDirectory, RunError};
@@ -40,7 +41,7 @@ pub(super) fn create<T>(
         metrics: Table::create::<MetricsRow>(&run, "metrics.csv")?,
         layers: Table::create::<LayerRow>(&run, "layers.csv")?,
         run,
-        position: Position { step: 0, epoch: 0, batch: 0, wall_s: 0.0 },
+        position: Position { step: 0, epoch: 0, batch: 0, wall_s: 0.0, links: Vec::new() },
         checkpoint: None,
         notes: Vec::new(),
     })
@@ -61,6 +62,9 @@ pub(super) fn resume<T: Real>(
     not_beyond(path, &position, epochs)?;
     let newest = checkpoint::list(path)?.into_iter().rev().nth(passed_over.len());
     let mut notes: Vec<String> = passed_over.iter().map(|problem| format!("passed over: {problem}")).collect();
+    if config.record.event_log > 0 && position.step > 0 {
+        logged::kept(&run.file(events::FILE), config, &position)?;
+    }
     let metrics = Table::resume::<MetricsRow>(&run, "metrics.csv", &position)?;
     let layers = Table::resume::<LayerRow>(&run, "layers.csv", &position)?;
     let meta = if position.epoch == epochs && stored.status == Status::Done {

@@ -10,6 +10,8 @@ use super::{Beginning, Evaluation, Observer, Progress, Summary, TrainError};
 use crate::config::Config;
 use crate::data::dataset::Splits;
 use crate::energy::EnergyKind;
+use crate::engine::virtual_time::links::Tally;
+use crate::engine::virtual_time::record::EventLog;
 use crate::experiment::assemble::{self, AssembleError};
 use crate::experiment::machine::{Machine, Procedure, Purpose, StepError, closeness};
 use crate::experiment::workers::Hands;
@@ -40,6 +42,8 @@ pub(super) struct Trainer<'a, T: Real> {
     pub(super) cosines: Vec<f64>,
     pub(super) ends: Vec<(StopReason, u64)>,
     pub(super) training_s: f64,
+    /// The log of events, until its batches are made.
+    pub(super) events: Option<EventLog>,
 }
 
 impl<'a, T: Real> Trainer<'a, T> {
@@ -80,7 +84,7 @@ impl<'a, T: Real> Trainer<'a, T> {
         if meta.status != Status::Done {
             meta.write(&run)?;
         }
-        let trainer = Self {
+        let mut trainer = Self {
             config,
             network,
             plan,
@@ -96,7 +100,9 @@ impl<'a, T: Real> Trainer<'a, T> {
             cosines: Vec::new(),
             ends: Vec::new(),
             training_s: 0.0,
+            events: None,
         };
+        trainer.open_events()?;
         observer.began(trainer.run.path(), trainer.position.step, trainer.steps());
         notes.iter().for_each(|note| observer.said(note));
         Ok(trainer)
@@ -171,10 +177,12 @@ impl<'a, T: Real> Trainer<'a, T> {
             None
         };
         self.number(0)?;
-        let procedure = Procedure { plan: self.plan.as_ref(), limits: assemble::limits(self.config) };
         self.machine.count_batches_from(self.position.step);
         let purpose = if compare { Purpose::LearnAndShow } else { Purpose::Learn };
+        self.begin_events();
+        let procedure = Procedure { plan: self.plan.as_ref(), limits: assemble::limits(self.config) };
         let record = self.machine.step((&data, &target), procedure, purpose);
+        self.end_events();
         let record = record.map_err(|source| self.failed(source))?;
         let closeness = exact.zip(record.estimate.as_ref()).map(|(exact, estimate)| closeness(estimate, &exact));
         self.position.step += 1;
@@ -206,6 +214,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             return Err(TrainError::Weights { step: self.position.step, layer, checkpoint: self.checkpoint.clone() });
         }
         self.flush()?;
+        self.position.links = self.links();
         let path = checkpoint::write(&self.run, &snapshot, &self.position, self.config.record.keep)?;
         tracing::info!(step = self.position.step, path = %path.display(), "checkpoint");
         self.checkpoint = Some(path);
@@ -215,7 +224,15 @@ impl<'a, T: Real> Trainer<'a, T> {
     pub(super) fn flush(&mut self) -> Result<(), RunError> {
         self.metrics.flush()?;
         self.layers.flush()?;
-        write_links(&self.run, &self.machine.tallies())
+        self.flush_events()?;
+        write_links(&self.run, &self.links())
+    }
+
+    /// What has happened on every link since the run began.
+    fn links(&self) -> Vec<((usize, usize), Tally)> {
+        let before = |link: (usize, usize)| self.began_at.links.iter().find(|(known, _)| *known == link);
+        let tallies = self.machine.tallies().into_iter();
+        tallies.map(|(link, tally)| (link, before(link).map_or(tally, |(_, before)| tally.plus(before)))).collect()
     }
 
     fn summary(&self, validation: Option<Evaluation>, test: Evaluation) -> Summary {
@@ -235,6 +252,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             steps_per_s: per_second(steps as f64),
             samples_per_s: per_second(samples),
             wall_s: self.position.wall_s,
+            events: self.meta.events.clone(),
             phase_ends: self.ends.iter().map(|(reason, count)| (reason.to_string(), *count)).collect(),
             checkpoint: self.checkpoint.clone(),
         }

@@ -22,6 +22,7 @@ mod interrupted;
 mod processes;
 mod program;
 mod refused;
+mod replayed;
 mod reproduce;
 mod resumed;
 mod schedules;
