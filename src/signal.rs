@@ -10,11 +10,13 @@
 //! comparisons only, is an [`Extract`]; no decision of the simulation depends on one.
 
 pub mod journal;
+pub mod sighting;
 
 use std::sync::Arc;
 
 use journal::Entry;
 use serde::{Deserialize, Serialize};
+use sighting::Sightings;
 
 use crate::energy::Score;
 use crate::math::Field;
@@ -199,6 +201,11 @@ pub enum Wanted {
     /// Everything that was done to the layer from outside since it was asked for last ([`journal`]); the first time, nothing. From
     /// then on it is written down.
     Journal,
+    /// What its clock says, for whoever wants to compare clocks.
+    Clock,
+    /// What was seen of it on the wall clock since it was asked for last ([`sighting`]); the first time, nothing. From then on it is
+    /// written down, as displacement from the state at that moment.
+    Sightings,
 }
 
 /// What a layer hands out.
@@ -216,6 +223,8 @@ pub enum Extract<T> {
     Precision(Vec<T>),
     /// What was written down.
     Journal(Vec<Entry<T>>),
+    /// What its clock says, and what was seen.
+    Seen(Box<Sightings>),
     /// This layer has none: the output owns no outgoing weights, tied feedback has no matrix of its own.
     Nothing,
 }

@@ -109,6 +109,11 @@ pub(super) const IDLE: &[Idle] = &[
         reason: "all layers are in one shard, which one thread runs: layers are cut apart only where every link takes some time, so \
                  give links.delay a `min` (and schedule.shards more than 1, if it is set)",
     },
+    Idle {
+        keys: &["schedule.time_unit_ms", "schedule.mode"],
+        idle: |c| c.schedule.mode != ScheduleMode::FreeRunning,
+        reason: "only the mode `free-running` lives by the wall clock; virtual time has its own",
+    },
     Idle { keys: &["numerics.states", "learning.rule"], idle: has_no_phases, reason: PHASES },
     Idle { keys: &["numerics.messages", "learning.rule"], idle: has_no_phases, reason: PHASES },
     Idle { keys: &["numerics.state_noise", "learning.rule"], idle: has_no_phases, reason: PHASES },

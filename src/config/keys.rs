@@ -260,6 +260,9 @@ pub const KEYS: &[Key] = &[
         "Seconds without progress after which the watchdog says who waits for whom."),
     key("schedule.events_max", up_to(1, u64::MAX >> 1), "",
         "Most events of one phase in virtual time; a phase that has had more at the end of a period ends as `event-budget`."),
+    key("schedule.time_unit_ms", ZERO_OR_MORE, "",
+        "Milliseconds of wall clock per unit of model time τ, free-running: layers then tick by `[clocks]` and signals are held by `[links]`, \
+         in wall-clock time. 0: layers never wait, and links take the time they take."),
     key("schedule.placement", Kind::Placement, "",
         "Which layers live in which process, such as `[[0, 1], [2], [3]]`. `auto`: blocks of neighbours, balanced by the \
          sizes of their weights."),

@@ -84,6 +84,11 @@ const PRESETS: &[Preset] = &[
         text: include_str!("../../configs/study-border.toml"),
     },
     Preset {
+        name: "delay-wall",
+        summary: "Eight layers of weights with links of 5 ms, free-running on the wall clock: for `asynapse delay`.",
+        text: include_str!("../../configs/delay-wall.toml"),
+    },
+    Preset {
         name: "tiny",
         summary: "784-32-10 with tanh on a few digits: trains in seconds.",
         text: include_str!("../../configs/tiny.toml"),

@@ -12,6 +12,10 @@ use super::write::{parts_at, tree, value_at};
 /// The keys of these tables that every schedule can honour, or that have a rule of their own.
 const EVERYWHERE: &[&str] = &["links.message", "links.transport"];
 
+/// The keys that no wall clock can honour: a mailbox holds the newest alone, and who holds a signal back has to know whether its layer
+/// is about to rest.
+const ON_THE_QUEUE_ONLY: &[&str] = &["links.delivery", "links.threshold"];
+
 /// Everything that cannot be honoured.
 pub(super) fn errors(config: &Config, gathered: &Gathered<'_>) -> Vec<Diagnostic> {
     let (tree, defaults) = (tree(config), tree(&Config::default()));
@@ -44,6 +48,9 @@ fn unreachable(config: &Config, path: &str, key: &str, gathered: &Gathered<'_>) 
         ScheduleMode::VirtualTime => return None,
         ScheduleMode::Reference => "reference",
         ScheduleMode::LockStep => "lock-step",
+        ScheduleMode::FreeRunning if config.schedule.time_unit_ms > 0.0 && !ON_THE_QUEUE_ONLY.contains(&key) => {
+            return None;
+        }
         ScheduleMode::FreeRunning => "free-running",
     };
     if gathered.is_refused("schedule.mode") || gathered.is_refused(path) {
@@ -52,9 +59,21 @@ fn unreachable(config: &Config, path: &str, key: &str, gathered: &Gathered<'_>) 
     let title = format!("`{path}` cannot be honoured by the mode `{mode}`");
     let problem = Diagnostic::error(title).at(gathered.place(path)).at(gathered.place("schedule.mode"));
     let what = if key.starts_with("clocks.") { "clocks" } else { "delays and losses" };
-    Some(problem.label("because of `schedule.mode`").help(format!(
-        "{what} are imposed in virtual time only: set schedule.mode = \"virtual-time\", or leave the key out"
-    )))
+    let free = config.schedule.mode == ScheduleMode::FreeRunning;
+    let help = if free && ON_THE_QUEUE_ONLY.contains(&key) {
+        "the wall clock can't honour it: set schedule.mode = \"virtual-time\", or leave the key out".to_owned()
+    } else if free {
+        format!(
+            "{what} need a unit there: set schedule.time_unit_ms to the milliseconds of one unit of model time, or \
+             schedule.mode = \"virtual-time\", or leave the key out"
+        )
+    } else {
+        format!(
+            "{what} are imposed in virtual time and free-running: set schedule.mode = \"virtual-time\", or \"free-running\" with \
+             schedule.time_unit_ms, or leave the key out"
+        )
+    };
+    Some(problem.label("because of `schedule.mode`").help(help))
 }
 
 fn depth(config: &Config) -> usize {

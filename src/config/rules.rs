@@ -9,6 +9,7 @@ mod model;
 mod processes;
 mod shards;
 mod simulation;
+mod wall_clock;
 
 use data::{data_have_a_folder, digits_are_counted, digits_need_no_folder, validation_leaves_some};
 use model::{
@@ -83,6 +84,11 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["schedule.shards", "links.delay", "links.jitter"], shards::shards_are_apart),
     rule(&["schedule.order", "schedule.mode", "model.energy"], sequence_needs_one_loop),
     rule(&["schedule.placement", "workers", "model.widths"], placement_is_whole),
+    rule(
+        &["schedule.stall_seconds", "schedule.time_unit_ms", "schedule.mode"],
+        wall_clock::the_watchdog_outlasts_the_laws,
+    ),
+    rule(&["links.loss", "links.resend", "schedule.time_unit_ms"], wall_clock::losses_are_made_good),
     rule(&["links.message", "schedule.mode"], states_need_staleness),
     rule(&["links.transport", "workers"], processes_share_no_memory),
     rule(&["links.transport", "schedule.mode"], one_loop_has_no_links),

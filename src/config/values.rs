@@ -188,6 +188,8 @@ table! {
         stall_seconds: f64 = 10.0,
         /// Most events of one phase in virtual time.
         events_max: usize = 1_000_000_000,
+        /// Milliseconds of wall clock per unit of model time; 0: clocks and links take no model time, free-running.
+        time_unit_ms: f64 = 0.0,
         /// Which layers live in which process.
         placement: Placing = Placing::Word(Auto::Auto),
     }

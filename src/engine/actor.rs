@@ -8,12 +8,13 @@ use tokio::sync::mpsc;
 
 use super::error::Loss;
 use super::mailbox::{Broken, Inbox, Outbox};
+use super::wall_clock::{Beat, Recorder};
 use super::whereabouts::{Awaits, Whereabouts};
 use super::{Schedule, free_running, lock_step};
 use crate::layer::LayerError;
 use crate::layer::group::Group;
 use crate::math::Real;
-use crate::signal::{Directive, Extract, Report, Signal};
+use crate::signal::{Directive, Extract, Report, Signal, Wanted};
 
 /// What a task tells the coordinator.
 #[derive(Debug)]
@@ -54,6 +55,10 @@ pub(super) struct Actor<T> {
     pub(super) schedule: Schedule,
     /// Polls of an empty mailbox before the task parks: worth it where another thread is about to send.
     pub(super) polls_before_parking: u32,
+    /// When it acts, where that is imposed.
+    pub(super) beat: Option<Beat>,
+    /// What is seen of it on the wall clock.
+    pub(super) recorder: Recorder<T>,
 }
 
 /// How a phase ended for an actor.
@@ -79,6 +84,14 @@ pub(super) async fn run<T: Real>(mut actor: Actor<T>) -> Group<T> {
             },
         };
         let begins = matches!(directive, Directive::Begin(_));
+        if let Directive::Extract(wanted @ (Wanted::Clock | Wanted::Sightings)) = directive {
+            let seen = actor.recorder.hand_out(wanted, actor.layer.state());
+            let _ = actor.news.send(News::Extract(actor.node, Extract::Seen(Box::new(seen)))).await;
+            continue;
+        }
+        if begins {
+            actor.recorder.begins();
+        }
         match actor.layer.hear_directive(directive) {
             Ok(None) if begins => {
                 let after = match actor.schedule {
@@ -139,6 +152,12 @@ impl<T: Real> Actor<T> {
     pub(super) fn note(&mut self, directive: Directive<T>) {
         // A layer ignores these, and so it can't refuse them.
         let _ = self.layer.hear_directive(directive);
+    }
+
+    /// One step down the energy, seen by whoever watches.
+    pub(super) fn step(&mut self) {
+        let residual = self.layer.relax();
+        self.recorder.stepped(&self.layer, residual);
     }
 
     /// Sends a report; false if the coordinator is gone.

@@ -242,7 +242,7 @@ impl<T: Real> Coordinator<T> {
     }
 
     /// The next news; `None` if `until` comes first. An error if a layer failed, or if nothing moves for too long.
-    async fn next_news(&mut self, until: Option<Instant>) -> Result<Option<News<T>>, EngineError> {
+    pub(super) async fn next_news(&mut self, until: Option<Instant>) -> Result<Option<News<T>>, EngineError> {
         loop {
             let patience = self.watchdog.patience();
             let deadline = until.map_or(patience, |until| until.min(patience));

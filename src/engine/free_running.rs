@@ -11,14 +11,19 @@ use tokio::sync::mpsc::error::TryRecvError;
 
 use super::actor::{Actor, After, take};
 use super::mailbox::{Broken, Inbox, Sent};
+use super::wall_clock::clocked;
 use super::whereabouts::Awaits;
 use crate::math::Real;
 use crate::settling::{Settler, Standing, Turn};
+use crate::signal::sighting::Side;
 use crate::signal::{Directive, Motion, Report, Repose};
 
 /// One phase, up to the directive that ends it.
 pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
     let Some(phase) = actor.layer.phase().copied() else { return After::Broken };
+    if let Some(beat) = &mut actor.beat {
+        beat.begin();
+    }
     match phase.motion {
         Motion::Forward => match wave(actor).await {
             Ok(true) => match actor.next_directive().await {
@@ -28,6 +33,9 @@ pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
             Ok(false) => After::Dismissed,
             Err(Broken) => After::Broken,
         },
+        Motion::Relax { .. } | Motion::Deviate { .. } if actor.beat.is_some() => {
+            clocked::relax(actor, Settler::new(phase.tolerance, phase.steps)).await
+        }
         Motion::Relax { .. } | Motion::Deviate { .. } => relax(actor, Settler::new(phase.tolerance, phase.steps)).await,
     }
 }
@@ -38,6 +46,9 @@ async fn wave<T: Real>(actor: &mut Actor<T>) -> Result<bool, Broken> {
         actor.waits(Awaits::Prediction);
         let prediction = take(inbox, actor.phase(), actor.polls_before_parking).await?;
         actor.layer.hear_prediction(0, prediction);
+    }
+    if let Some(beat) = &mut actor.beat {
+        beat.tick().await;
     }
     actor.layer.forward();
     if let (Some(outbox), Some(prediction)) = (actor.links.to_above.first(), actor.layer.speak_prediction()) {
@@ -51,23 +62,8 @@ async fn wave<T: Real>(actor: &mut Actor<T>) -> Result<bool, Broken> {
 async fn relax<T: Real>(actor: &mut Actor<T>, mut settler: Settler) -> After<T> {
     let can_move = actor.layer.can_move();
     loop {
-        loop {
-            match actor.directives.try_recv() {
-                Ok(Directive::Halt) => {
-                    actor.note(Directive::Halt);
-                    settler.halt();
-                }
-                Ok(Directive::Recount) => {
-                    actor.note(Directive::Recount);
-                    let report = Report { repose: settler.repose(), ..actor.layer.report() };
-                    if !actor.report(report).await {
-                        return After::Dismissed;
-                    }
-                }
-                Ok(directive) => return After::Directive(directive),
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => return After::Dismissed,
-            }
+        if let Some(after) = obey(actor, &mut settler).await {
+            return after;
         }
         if hear(actor, &mut settler).is_err() {
             return After::Broken;
@@ -82,7 +78,7 @@ async fn relax<T: Real>(actor: &mut Actor<T>, mut settler: Settler) -> After<T> 
         let standing = Standing { spoken: actor.layer.has_spoken(), can_move };
         match settler.turn(residual, actor.layer.step(), standing) {
             Turn::Move => {
-                actor.layer.relax();
+                actor.step();
                 actor.whereabouts.goes_on(actor.node);
                 if speak(actor, &mut settler).is_err() {
                     return After::Broken;
@@ -104,18 +100,42 @@ async fn relax<T: Real>(actor: &mut Actor<T>, mut settler: Settler) -> After<T> 
     }
 }
 
+/// Reads what the coordinator has said meanwhile; `Some` if the phase is over.
+pub(super) async fn obey<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Option<After<T>> {
+    loop {
+        match actor.directives.try_recv() {
+            Ok(Directive::Halt) => {
+                actor.note(Directive::Halt);
+                settler.halt();
+            }
+            Ok(Directive::Recount) => {
+                actor.note(Directive::Recount);
+                let report = Report { repose: settler.repose(), ..actor.layer.report() };
+                if !actor.report(report).await {
+                    return Some(After::Dismissed);
+                }
+            }
+            Ok(directive) => return Some(After::Directive(directive)),
+            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Disconnected) => return Some(After::Dismissed),
+        }
+    }
+}
+
 /// Takes in the newest signals.
-fn hear<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Broken> {
+pub(super) fn hear<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Broken> {
     let inboxes = [&actor.links.from_below, &actor.links.from_above];
     if inboxes.into_iter().flatten().any(Inbox::is_over) {
         return Err(Broken);
     }
     let phase = actor.phase();
     if let Some(prediction) = actor.links.from_below.first().and_then(|inbox| inbox.try_take(phase)) {
+        actor.recorder.passes(Side::Below, false, prediction.stamp.version);
         actor.layer.hear_prediction(0, prediction);
         settler.stir();
     }
     if let Some(error) = actor.links.from_above.first().and_then(|inbox| inbox.try_take(phase)) {
+        actor.recorder.passes(Side::Above, false, error.stamp.version);
         actor.layer.hear_error(0, error);
         settler.stir();
     }
@@ -123,10 +143,11 @@ fn hear<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Brok
 }
 
 /// Says what is new; never waits.
-fn speak<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Broken> {
+pub(super) fn speak<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Broken> {
     if actor.layer.has_new_prediction()
         && let (Some(outbox), Some(prediction)) = (actor.links.to_above.first(), actor.layer.speak_prediction())
     {
+        actor.recorder.passes(Side::Above, true, prediction.stamp.version);
         if let Sent::Replaced(version) = outbox.send(prediction)? {
             actor.layer.prediction_was_lost(version);
         }
@@ -135,6 +156,7 @@ fn speak<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Bro
     if actor.layer.has_new_error()
         && let (Some(outbox), Some(error)) = (actor.links.to_below.first(), actor.layer.speak_error())
     {
+        actor.recorder.passes(Side::Below, true, error.stamp.version);
         outbox.send(error)?;
         settler.stir();
     }
@@ -142,7 +164,7 @@ fn speak<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Bro
 }
 
 /// Sleeps until a directive or a signal comes; directives are looked at first. `Some` if the phase is over.
-async fn rest<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Option<After<T>> {
+pub(super) async fn rest<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Option<After<T>> {
     actor.waits(Awaits::AnySignal);
     let phase = actor.phase();
     let (directives, links) = (&mut actor.directives, &actor.links);

@@ -14,13 +14,15 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
+use serde::{Deserialize, Serialize};
+
 use crate::signal::{Signal, Stamp};
 
 /// More than a correct neighbour can be ahead.
 const AHEAD_MOST: usize = 4;
 
 /// What happens to a signal that was not heard when the next one comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Delivery {
     /// Both are kept, in order.
     InOrder,
@@ -48,6 +50,8 @@ struct Inner<T> {
     waker: Option<Waker>,
     held: bool,
     closed: bool,
+    /// What is sent goes here instead of to a receiver of this mailbox.
+    detour: Option<Arc<dyn Detour<T>>>,
 }
 
 impl<T> Inner<T> {
@@ -69,6 +73,12 @@ fn lock<T>(shared: &Shared<T>) -> MutexGuard<'_, Inner<T>> {
     shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// A way that what is sent takes to another mailbox, such as one that takes time.
+pub(super) trait Detour<T>: Send + Sync + std::fmt::Debug {
+    /// Takes over a signal; never waits.
+    fn take(&self, signal: Signal<T>) -> Result<(), Broken>;
+}
+
 /// The sending end.
 #[derive(Debug)]
 pub struct Outbox<T>(Shared<T>);
@@ -80,12 +90,19 @@ pub struct Inbox<T>(Shared<T>);
 /// A mailbox's two ends.
 pub fn mailbox<T>(delivery: Delivery) -> (Outbox<T>, Inbox<T>) {
     let waiting = VecDeque::with_capacity(AHEAD_MOST);
-    let inner = Inner { delivery, waiting, waker: None, held: false, closed: false };
+    let inner = Inner { delivery, waiting, waker: None, held: false, closed: false, detour: None };
     let shared = Arc::new(Mutex::new(inner));
     (Outbox(Arc::clone(&shared)), Inbox(shared))
 }
 
 impl<T> Outbox<T> {
+    /// A sending end whose signals go by a detour; nobody hears from its own mailbox.
+    pub(super) fn by(detour: Arc<dyn Detour<T>>) -> Self {
+        let (delivery, waiting) = (Delivery::NewestWins, VecDeque::new());
+        let inner = Inner { delivery, waiting, waker: None, held: false, closed: false, detour: Some(detour) };
+        Self(Arc::new(Mutex::new(inner)))
+    }
+
     /// Its mailbox's gate.
     pub fn gate(&self) -> Gate<T> {
         Gate(Arc::clone(&self.0))
@@ -96,6 +113,11 @@ impl<T> Outbox<T> {
         lock(&self.0).closed
     }
 
+    /// Ends the mailbox, as if this end were gone.
+    pub(super) fn close(&self) {
+        close(&self.0);
+    }
+
     /// Sends without waiting.
     pub fn send(&self, signal: Signal<T>) -> Result<Sent, Broken> {
         let mut replaced = None;
@@ -103,6 +125,10 @@ impl<T> Outbox<T> {
             let mut inner = lock(&self.0);
             if inner.closed {
                 return Err(Broken);
+            }
+            if let Some(detour) = inner.detour.clone() {
+                drop(inner);
+                return detour.take(signal).map(|()| Sent::Delivered);
             }
             let sent = match inner.delivery {
                 Delivery::InOrder if inner.waiting.len() == AHEAD_MOST => return Err(Broken),
@@ -198,11 +224,13 @@ impl<T> Clone for Gate<T> {
 }
 
 fn close<T>(shared: &Shared<T>) {
-    let waker = {
+    let (waker, detour) = {
         let mut inner = lock(shared);
         inner.closed = true;
-        inner.waker.take()
+        (inner.waker.take(), inner.detour.take())
     };
+    // With its detour a mailbox closes the one that is at the end of it.
+    drop(detour);
     if let Some(waker) = waker {
         waker.wake();
     }

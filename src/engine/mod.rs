@@ -16,6 +16,7 @@
 //! Read on: [`mod@mailbox`], `actor` (the task), `lock_step`, `free_running` (the two orders), `coordinator` (the phases).
 
 pub(crate) mod actor;
+mod asking;
 pub(crate) mod coordinator;
 mod error;
 mod free_running;
@@ -28,6 +29,7 @@ pub(crate) mod remote;
 mod tests;
 pub mod transport;
 pub mod virtual_time;
+pub mod wall_clock;
 pub(crate) mod whereabouts;
 mod wiring;
 
@@ -44,6 +46,7 @@ pub use error::{EngineError, Loss};
 use mailbox::{Delivery, Gate};
 use parts::split;
 use transport::Transport;
+use wall_clock::{WallClock, WallLaws};
 use whereabouts::Whereabouts;
 use wiring::chain;
 
@@ -121,7 +124,7 @@ pub struct Engine<T: Real> {
     gates: Vec<[Gate<T>; 2]>,
     /// The largest batch, where processes had to be told.
     batch_most: Option<usize>,
-    /// Who looks after the processes, if there are any.
+    /// Who looks after the processes, or keeps the time.
     _guard: Option<Box<dyn std::any::Any + Send>>,
 }
 
@@ -143,10 +146,23 @@ impl<T: Real> Engine<T> {
         settings: EngineSettings,
         transport: Transport,
     ) -> Result<Self, EngineError> {
+        Self::with_laws(network, weights, settings, transport, None)
+    }
+
+    /// The same, free-running, with clocks and links that take their time (`wall_clock`).
+    pub fn with_laws(
+        network: &NetworkSpec,
+        weights: Weights<T>,
+        settings: EngineSettings,
+        transport: Transport,
+        laws: Option<WallLaws>,
+    ) -> Result<Self, EngineError> {
         assert!(network.fits(&weights), "weights have the shapes of the network");
         let places = places(network);
         can_be_cut::<T>(network, &settings, transport)?;
         let runtime = runtime(settings.threads, transport)?;
+        let unstarted = |source| EngineError::Runtime { threads: settings.threads, source };
+        let wall = WallClock::start(laws).map_err(unstarted)?;
         // Shared: a million neurons do not each need the widths of a million layers.
         let shared = Arc::new(network.clone());
         let whereabouts = Arc::new(Whereabouts::of(network));
@@ -154,11 +170,13 @@ impl<T: Real> Engine<T> {
         let mut directives = Vec::with_capacity(places.len());
         let wired = runtime.block_on(chain(network, settings.schedule, transport, &news_out));
         let (links, gates) = wired.map_err(|source| EngineError::Links { transport, source })?;
-        for (node, ((layer, group), links)) in places.into_iter().zip(links).enumerate() {
+        for (node, ((layer, group), mut links)) in places.into_iter().zip(links).enumerate() {
             let (out, inbox) = mpsc::channel(DIRECTIVES_MOST);
             directives.push(out);
             let actor = Actor {
-                layer: Group::new(&shared, layer, group, weights.get(layer), settings.of_layer()),
+                beat: wall.impose(layer, &mut links),
+                recorder: wall.recorder(),
+                layer: wall.patient(Group::new(&shared, layer, group, weights.get(layer), settings.of_layer())),
                 node,
                 links,
                 directives: inbox,
@@ -170,7 +188,7 @@ impl<T: Real> Engine<T> {
             runtime.spawn(actor::run(actor));
         }
         let coordinator = Coordinator::new(network, &settings, directives, news, whereabouts);
-        Ok(Self { runtime, coordinator, gates, batch_most: None, _guard: None })
+        Ok(Self { runtime, coordinator, gates, batch_most: None, _guard: Some(Box::new(wall)) })
     }
 
     /// Layers that live in other processes, behind these lines; `guard` is dropped after the connections.

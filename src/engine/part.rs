@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::actor::{self, Actor, Links};
 use super::remote::{ControlError, Incoming, Limits, Outgoing, obey, tell};
 use super::transport::Stream;
+use super::wall_clock::WallClock;
 use super::whereabouts::Whereabouts;
 use super::wiring::{attach, share};
 use super::{DIRECTIVES_MOST, EngineSettings, NEWS_MOST};
@@ -26,6 +27,8 @@ pub(crate) struct Part {
     /// A stream for every link that leaves this process: its lower layer, and the direction in which our layer speaks on it.
     pub(crate) links: Vec<(usize, Direction, Stream)>,
     pub(crate) whereabouts: Arc<Whereabouts>,
+    /// Its clock, and what is imposed on clocks and links.
+    pub(crate) wall: WallClock,
 }
 
 /// Runs the layers until the coordinator closes the connection. Their weights are zero until it installs others.
@@ -34,7 +37,7 @@ pub(crate) async fn perform<T: Real>(
     mut incoming: Incoming,
     outgoing: Outgoing,
 ) -> Result<(), ControlError> {
-    let Part { limits, settings, layers, links: streams, whereabouts } = part;
+    let Part { limits, settings, layers, links: streams, whereabouts, wall } = part;
     let network = &limits.network;
     let delivery = settings.schedule.delivery();
     let (news_out, news) = mpsc::channel(NEWS_MOST);
@@ -53,13 +56,15 @@ pub(crate) async fn perform<T: Real>(
         }
     }
     let mut directives = Vec::new();
-    for (index, links) in links {
+    for (index, mut links) in links {
         let (out, inbox) = mpsc::channel(DIRECTIVES_MOST);
         directives.push((index, out));
         let own =
             (index < network.depth()).then(|| Parameters::zeros(network.widths()[index + 1], network.widths()[index]));
         tokio::spawn(actor::run(Actor {
-            layer: Group::new(network, index, 0, own.as_ref(), settings.of_layer()),
+            beat: wall.impose(index, &mut links),
+            recorder: wall.recorder(),
+            layer: wall.patient(Group::new(network, index, 0, own.as_ref(), settings.of_layer())),
             node: index,
             links,
             directives: inbox,

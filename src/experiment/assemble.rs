@@ -14,6 +14,7 @@ use crate::engine::virtual_time::clocks::ClockLaws;
 use crate::engine::virtual_time::kernel::Time;
 use crate::engine::virtual_time::links::LinkLaws;
 use crate::engine::virtual_time::{VirtualNetwork, VirtualSettings};
+use crate::engine::wall_clock::WallLaws;
 use crate::engine::{Engine, EngineSettings, Schedule};
 use crate::math::optimizer::OptimizerSpec;
 use crate::math::{Numerics, Real};
@@ -182,6 +183,15 @@ pub fn virtual_time(config: &Config, network: &NetworkSpec) -> VirtualSettings {
     }
 }
 
+/// Clocks and links on the wall clock; `None` where nothing is imposed.
+pub fn wall_laws(config: &Config, network: &NetworkSpec) -> Option<WallLaws> {
+    let imposed = config.schedule.mode == ScheduleMode::FreeRunning && config.schedule.time_unit_ms > 0.0;
+    imposed.then(|| {
+        let VirtualSettings { seed, clocks, links, .. } = virtual_time(config, network);
+        WallLaws { unit_ms: config.schedule.time_unit_ms, seed, clocks, links }
+    })
+}
+
 /// The program that runs the configured rule in the configured schedule.
 pub fn machine<T: Real>(
     config: &Config,
@@ -245,7 +255,8 @@ pub fn machine_in<T: Real>(
         LinkTransport::Unix => Transport::Unix,
         LinkTransport::Tcp => Transport::Tcp,
     };
-    Ok(Machine::Actors(Box::new(Engine::with_transport(network, weights, settings, transport)?)))
+    let laws = if mode == ScheduleMode::FreeRunning { wall_laws(config, network) } else { None };
+    Ok(Machine::Actors(Box::new(Engine::with_laws(network, weights, settings, transport, laws)?)))
 }
 
 /// How actors are run, but for their number of processes.

@@ -56,6 +56,8 @@ pub(super) fn machine<T: Real>(
     settings: EngineSettings,
     hands: &Hands,
 ) -> Result<Machine<T>, StepError> {
+    use super::assemble::wall_laws;
+    use crate::engine::Schedule;
     use crate::process::{Crew, ProcessError, Source, launch};
     let source = match hands {
         Hands::Children => {
@@ -68,7 +70,8 @@ pub(super) fn machine<T: Real>(
         }
     };
     let placement = placement(config, network).map_err(ProcessError::from)?;
-    let crew = Crew { placement, batch_most: batch_most(config), source };
+    let laws = if settings.schedule == Schedule::FreeRunning { wall_laws(config, network) } else { None };
+    let crew = Crew { placement, batch_most: batch_most(config), source, laws };
     Ok(Machine::Actors(Box::new(launch(network, weights, settings, &crew)?)))
 }
 

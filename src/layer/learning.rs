@@ -63,7 +63,10 @@ impl<T: Real> Layer<T> {
             Wanted::Estimate => Extract::Estimate(
                 outgoing.estimate(self.batch).ok_or_else(|| self.fault("no estimate was collected".into()))?,
             ),
-            Wanted::Feedback | Wanted::Precision | Wanted::Journal => Extract::Nothing,
+            // Whoever drives a layer has a clock and may watch it; the layer itself does neither.
+            Wanted::Feedback | Wanted::Precision | Wanted::Journal | Wanted::Clock | Wanted::Sightings => {
+                Extract::Nothing
+            }
             Wanted::State => self.state().map_or(Extract::Nothing, |state| Extract::State(state.clone())),
         })
     }

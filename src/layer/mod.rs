@@ -32,6 +32,7 @@ mod pages;
 mod precision;
 mod relaxing;
 mod speaking;
+mod watching;
 
 use std::ops::Range;
 use std::sync::Arc;

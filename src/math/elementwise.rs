@@ -77,6 +77,15 @@ pub fn transpose_into<T: Real>(from: &[T], rows: usize, cols: usize, into: &mut 
     }
 }
 
+/// Euclidean length that neither overflows nor vanishes: a wave may be 10⁻²⁰⁰ high.
+pub fn length(differences: impl Iterator<Item = f64> + Clone) -> f64 {
+    let largest = differences.clone().map(f64::abs).fold(0.0, f64::max);
+    if largest == 0.0 || !largest.is_finite() {
+        return largest;
+    }
+    largest * differences.map(|difference| (difference / largest).powi(2)).sum::<f64>().sqrt()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,5 +122,11 @@ mod tests {
         assert_eq!(once[4 * rows + 7], from[7 * cols + 4]);
         transpose_into(&once, cols, rows, &mut twice);
         assert_eq!(from, twice);
+    }
+
+    #[test]
+    fn lengths_far_below_the_square_root_of_the_least_number_are_lengths() {
+        assert!((length([3e-200, 4e-200].into_iter()) / 5e-200 - 1.0).abs() < 1e-15);
+        assert_eq!(length([0.0, 0.0].into_iter()), 0.0);
     }
 }

@@ -15,7 +15,7 @@ pub mod random;
 mod real;
 pub mod rounding;
 
-pub use elementwise::{Extent, extent, sum_of_squares, transpose_into};
+pub use elementwise::{Extent, extent, length, sum_of_squares, transpose_into};
 pub use numerics::{Held, Moment, Numerics};
 pub use real::{Dtype, Real};
 

@@ -22,6 +22,7 @@ use crate::engine::actor::News;
 use crate::engine::coordinator::Coordinator;
 use crate::engine::remote::{ControlError, Limits, Outgoing, listen, order};
 use crate::engine::transport::Transport;
+use crate::engine::wall_clock::WallLaws;
 use crate::engine::whereabouts::Whereabouts;
 use crate::engine::{DIRECTIVES_MOST, Engine, EngineError, EngineSettings, NEWS_MOST};
 use crate::layer::LayerError;
@@ -42,6 +43,8 @@ pub struct Crew {
     pub batch_most: usize,
     /// Where the workers are from.
     pub source: Source,
+    /// What is imposed on clocks and links, free-running.
+    pub laws: Option<WallLaws>,
 }
 
 /// Where workers are from.
@@ -140,6 +143,7 @@ async fn recruit(
         ready.push(Ready { line: Line::new(pid, sockets.0), pulse });
     }
     let run = random().map_err(system("random numbers"))?;
+    let laws = crew.laws.as_ref().map(serde_json::to_string).transpose().map_err(ProcessError::talk)?;
     let task = |worker| Task {
         run,
         generation: 1,
@@ -155,6 +159,7 @@ async fn recruit(
         stall_s: settings.stall.as_secs_f64(),
         batch_most: crew.batch_most,
         transport: reached.transport(),
+        laws: laws.clone(),
     };
     for (worker, Ready { line, .. }) in ready.iter_mut().enumerate() {
         line.tell(&Instruction::Task(Box::new(task(worker)))).await?;

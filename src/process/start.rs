@@ -34,6 +34,8 @@ pub(super) struct Task {
     pub(super) stall_s: f64,
     pub(super) batch_most: usize,
     pub(super) transport: Transport,
+    /// What is imposed on clocks and links, as JSON: laws are told apart by their shape, which bincode can't do.
+    pub(super) laws: Option<String>,
 }
 
 /// From the coordinator.

@@ -25,6 +25,7 @@ use crate::engine::EngineSettings;
 use crate::engine::part::{Part, perform};
 use crate::engine::remote::{Incoming, Limits, Outgoing, control};
 use crate::engine::transport::Stream;
+use crate::engine::wall_clock::{WallClock, WallLaws};
 use crate::engine::whereabouts::Whereabouts;
 use crate::math::Dtype;
 use crate::wire::control::encode;
@@ -76,6 +77,8 @@ async fn live(options: &WorkerOptions, secret: &Secret, finished: &Arc<AtomicBoo
         Instruction::Task(task) => *task,
         Instruction::Connect(_) => return Err(ProcessError::talk("a list of ports came before a task")),
     };
+    let laws = task.laws.as_deref().map(|text| WallLaws::read(text, task.network.depth()));
+    let laws = laws.transpose().map_err(ProcessError::talk)?;
     let hello = Hello { run: task.run, generation: task.generation, ..hello };
     let linked = link(&task, options, secret, hello, (&mut incoming, &mut outgoing)).await;
     let (placement, links) = match linked {
@@ -103,8 +106,9 @@ async fn live(options: &WorkerOptions, secret: &Secret, finished: &Arc<AtomicBoo
         numerics: task.numerics,
         stall: Duration::from_secs_f64(task.stall_s),
     };
+    let wall = WallClock::start(laws).map_err(|source| ProcessError::System { what: "the timekeeper", source })?;
     let limits = Limits { network: Arc::new(task.network), batch_most: task.batch_most };
-    let part = Part { limits, settings, layers, links, whereabouts };
+    let part = Part { limits, settings, layers, links, whereabouts, wall };
     let performed = match task.dtype {
         Dtype::F32 => perform::<f32>(part, incoming, outgoing).await,
         Dtype::F64 => perform::<f64>(part, incoming, outgoing).await,

@@ -15,6 +15,7 @@ use super::{WireError, numbers};
 use crate::math::optimizer::OptimizerState;
 use crate::math::{Field, Real, values};
 use crate::network::{FeedbackState, NetworkSpec, Parameters};
+use crate::signal::sighting::Sightings;
 use crate::signal::{Directive, Extract, Phase, Report, Wanted};
 
 /// The longest head, in bytes: a network of some fifty thousand layers.
@@ -92,6 +93,8 @@ pub enum Parcel {
     Precision,
     /// [`Extract::Journal`], which does not travel: whoever decodes it is told so.
     Journal,
+    /// [`Extract::Seen`], at most as much as [`Sightings::STEPS_MOST`] and [`Sightings::PASSINGS_MOST`] say, which fits into a head.
+    Seen(Box<Sightings>),
     /// [`Extract::Nothing`].
     Nothing,
 }
@@ -244,6 +247,7 @@ impl Parcel {
                 Self::Precision
             }
             Extract::Journal(_) => Self::Journal,
+            Extract::Seen(seen) => Self::Seen(seen.clone()),
             Extract::Nothing => Self::Nothing,
         };
         (head, out)
@@ -267,7 +271,7 @@ impl Parcel {
             }
             Self::Precision => bounds.width(layer)?,
             Self::Journal => return Err(untold()),
-            Self::Nothing => 0,
+            Self::Seen(_) | Self::Nothing => 0,
         })
     }
 
@@ -292,6 +296,7 @@ impl Parcel {
             }
             Self::Precision => Extract::Precision(rest.take(bounds.width(layer)?)?),
             Self::Journal => return Err(untold()),
+            Self::Seen(seen) => Extract::Seen(seen),
             Self::Nothing => Extract::Nothing,
         })
     }

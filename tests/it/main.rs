@@ -27,4 +27,5 @@ mod tidy;
 mod transports;
 mod virtual_delays;
 mod virtual_time;
+mod wall_clock;
 mod wire;

@@ -69,7 +69,12 @@ pub(crate) fn start_worker(connect: Endpoint, threads: usize) -> JoinHandle<Resu
 
 pub(crate) fn crew(placement: Placement, listen: Endpoint) -> Crew {
     let patience = Duration::from_secs(30);
-    Crew { placement, batch_most: 64, source: Source::Callers { listen, secret: Secret::new(SECRET), patience } }
+    Crew {
+        placement,
+        batch_most: 64,
+        source: Source::Callers { listen, secret: Secret::new(SECRET), patience },
+        laws: None,
+    }
 }
 
 fn spread<T: Real>(

@@ -107,6 +107,6 @@ fn an_unknown_preset_gets_the_nearest() {
     assert_helps(problem, "did you mean the preset `mnist`?");
     assert_helps(
         problem,
-        "presets: `digits`, `mnist`, `mnist-paper`, `authors-mnist`, `ep-mnist`, `chl-mnist`, `wb-mnist`, `prospective`, `delay`, `study`, `study-training`, `study-border`, `tiny`",
+        "presets: `digits`, `mnist`, `mnist-paper`, `authors-mnist`, `ep-mnist`, `chl-mnist`, `wb-mnist`, `prospective`, `delay`, `study`, `study-training`, `study-border`, `delay-wall`, `tiny`",
     );
 }

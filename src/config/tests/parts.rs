@@ -105,3 +105,29 @@ fn a_schedule_that_cannot_honour_a_link_or_a_clock_says_which() {
         }
     }
 }
+
+/// With a unit of time the wall clock honours what it can, for all and for single links; what it can't is named.
+#[test]
+fn the_wall_clock_honours_what_it_can() {
+    let free = ["schedule.mode=free-running", "schedule.time_unit_ms=0.5"];
+    for given in [
+        "links.2->1.delay=1",
+        "links.jitter={law=\"exponential\",mean=1}",
+        "links.duplicate=0.5",
+        "links.reorder=true",
+        "links.1->2.bandwidth=10",
+        "links.resend=4",
+        "clocks.3.period=2",
+        "clocks.offset=1",
+    ] {
+        config("", &[&free[..], &[given]].concat());
+        let problem = only("", &[free[0], given]);
+        assert_helps(&problem, "schedule.time_unit_ms");
+    }
+    for key in ["links.2->1.threshold", "links.threshold"] {
+        let problem = only("", &[&free[..], &[&format!("{key}=0.5")]].concat());
+        assert_eq!(problem.title, format!("`{key}` cannot be honoured by the mode `free-running`"));
+    }
+    let problem = only("", &[&free[..], &["links.3->2.delivery=queue"]].concat());
+    assert_eq!(problem.title, "`links.3->2.delivery` cannot be honoured by the mode `free-running`");
+}

@@ -7,12 +7,14 @@
 //! Draws are functions of (seed, batch, layer, number), not of the order in which clocks run. A period that is drawn shorter than
 //! a tick of [`Time`] is one tick: time goes on.
 
+use serde::{Deserialize, Serialize};
+
 use super::kernel::Time;
 use crate::math::law::Law;
 use crate::math::random::{Purpose, Stream};
 
 /// From what a layer's ticks are drawn, in units of model time.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClockLaws {
     /// Between two ticks; 1 is one inference step.
     pub period: Law,
@@ -28,7 +30,7 @@ impl Default for ClockLaws {
 
 /// One clock.
 #[derive(Clone, Debug)]
-pub(super) struct Clock {
+pub(in crate::engine) struct Clock {
     laws: ClockLaws,
     seed: u64,
     node: u64,
@@ -38,7 +40,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn new(laws: ClockLaws, seed: u64, node: usize) -> Self {
+    pub(in crate::engine) fn new(laws: ClockLaws, seed: u64, node: usize) -> Self {
         Self { laws, seed, node: node as u64, batch: 0, drawn: 0, next: Time::default() }
     }
 
@@ -48,13 +50,13 @@ impl Clock {
     }
 
     /// Starts at the beginning of a phase; the first tick.
-    pub(super) fn start(&mut self, now: Time) -> Time {
+    pub(in crate::engine) fn start(&mut self, now: Time) -> Time {
         self.next = now + self.draw(self.laws.offset);
         self.next
     }
 
     /// The first tick later than `now`.
-    pub(super) fn after(&mut self, now: Time) -> Time {
+    pub(in crate::engine) fn after(&mut self, now: Time) -> Time {
         self.from(now + Time::TICK)
     }
 

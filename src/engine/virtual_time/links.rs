@@ -19,6 +19,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::kernel::Time;
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +31,7 @@ use crate::math::{Field, Real, values};
 use crate::signal::{Content, Signal};
 
 /// What a link does to what is sent through it. Times are in units of model time.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LinkLaws {
     /// From leaving to arriving.
     pub delay: Law,
@@ -155,10 +157,10 @@ pub struct Passage<T> {
 
 /// The sender's end.
 #[derive(Debug)]
-pub(super) struct Outlet<T> {
-    pub(super) link: u32,
-    pub(super) to: u32,
-    pub(super) laws: LinkLaws,
+pub(in crate::engine) struct Outlet<T> {
+    pub(in crate::engine) link: u32,
+    pub(in crate::engine) to: u32,
+    pub(in crate::engine) laws: LinkLaws,
     seed: u64,
     batch: u64,
     /// Transmissions of this batch.
@@ -166,18 +168,18 @@ pub(super) struct Outlet<T> {
     free_at: Time,
     arrives_last: Time,
     /// The newest that was sent.
-    pub(super) newest: Option<Passage<T>>,
+    pub(in crate::engine) newest: Option<Passage<T>>,
     withheld: Option<Signal<T>>,
-    pub(super) acknowledged: u64,
-    pub(super) timer: bool,
-    pub(super) tally: Tally,
+    pub(in crate::engine) acknowledged: u64,
+    pub(in crate::engine) timer: bool,
+    pub(in crate::engine) tally: Tally,
 }
 
 /// When copies of a signal arrive; none if it is lost.
-pub(super) struct Arrivals(pub(super) [Option<(Time, u64)>; 2]);
+pub(in crate::engine) struct Arrivals(pub(in crate::engine) [Option<(Time, u64)>; 2]);
 
 impl<T: Real> Outlet<T> {
-    pub(super) fn new(link: u32, to: u32, laws: LinkLaws, seed: u64) -> Self {
+    pub(in crate::engine) fn new(link: u32, to: u32, laws: LinkLaws, seed: u64) -> Self {
         Self {
             link,
             to,
@@ -196,14 +198,14 @@ impl<T: Real> Outlet<T> {
     }
 
     /// A new batch: what was said of another means nothing any more.
-    pub(super) fn turn_to(&mut self, batch: u64) {
+    pub(in crate::engine) fn turn_to(&mut self, batch: u64) {
         (self.batch, self.number) = (batch, 0);
         self.forget_the_future();
         (self.newest, self.withheld) = (None, None);
     }
 
     /// Nothing is under way any more.
-    pub(super) fn forget_the_future(&mut self) {
+    pub(in crate::engine) fn forget_the_future(&mut self) {
         (self.free_at, self.arrives_last, self.timer) = (Time::default(), Time::default(), false);
     }
 
@@ -213,12 +215,12 @@ impl<T: Real> Outlet<T> {
     }
 
     /// The version last sent; 0 if none.
-    pub(super) fn version(&self) -> u64 {
+    pub(in crate::engine) fn version(&self) -> u64 {
         self.newest.as_ref().map_or(0, |newest| newest.signal.stamp.version)
     }
 
     /// What is to be sent of what a layer would say; `last`: it will not speak again of its own accord.
-    pub(super) fn offer(&mut self, said: Option<Signal<T>>, last: bool) -> Option<Signal<T>> {
+    pub(in crate::engine) fn offer(&mut self, said: Option<Signal<T>>, last: bool) -> Option<Signal<T>> {
         let signal = said.or_else(|| self.withheld.take())?;
         self.withheld = None;
         let Some(newest) = &self.newest else { return Some(signal) };
@@ -236,7 +238,7 @@ impl<T: Real> Outlet<T> {
     }
 
     /// Puts the newest signal on its way.
-    pub(super) fn transmit(&mut self, now: Time) -> Arrivals {
+    pub(in crate::engine) fn transmit(&mut self, now: Time) -> Arrivals {
         let Some(newest) = &self.newest else { return Arrivals([None; 2]) };
         let size = newest.signal.numbers.len() as f64;
         self.tally.sent += 1;
@@ -275,7 +277,7 @@ impl<T: Real> Outlet<T> {
     }
 
     /// When an acknowledgement that leaves now by this link arrives; `None` if it is lost.
-    pub(super) fn acknowledge(&mut self, now: Time) -> Option<(Time, u64)> {
+    pub(in crate::engine) fn acknowledge(&mut self, now: Time) -> Option<(Time, u64)> {
         self.number += 1;
         let mut stream =
             Stream::at(self.seed, Purpose::Passage, [self.batch, u64::from(self.link) << 40 | self.number, 0]);

@@ -188,7 +188,8 @@ impl<T: Real> Node<T> {
         }
         if let (Some(observer), true) = (&mut stage.observer, moves) {
             let (time, phase, layer, state) = (stage.now, stage.phase, self.layer.index(), self.layer.state());
-            observer.stepped(&Stepped { time, phase, layer, step: self.layer.step(), residual, state });
+            let (step, error) = (self.layer.step(), self.layer.error_norm());
+            observer.stepped(&Stepped { time, phase, layer, step, residual, error, state });
         }
         if !wave || self.is_done() {
             self.say_prediction(stage);

@@ -202,6 +202,8 @@ pub struct Stepped<'a, T> {
     pub step: u64,
     /// `max |∂E/∂x_l|` before the step, given everything it had heard.
     pub residual: f64,
+    /// ‖ε_l‖ after it (`Layer::error_norm`); `None` where there is no such error.
+    pub error: Option<f64>,
     /// `x_l` after it; `None` at an output without a state.
     pub state: Option<&'a Field<T>>,
 }

@@ -126,6 +126,7 @@ fn name<T>(entry: &Entry<T>) -> String {
             Wanted::Feedback => "the feedback weights",
             Wanted::Precision => "the precisions",
             Wanted::Journal => "the journal",
+            Wanted::Clock | Wanted::Sightings => "what was seen of it",
         }
         .to_owned(),
         (_, Said::Residual(_)) => "the residual".to_owned(),
@@ -180,6 +181,8 @@ pub(super) fn bits<T: Real>(said: &Said<T>) -> Vec<u64> {
             Extract::Precision(logarithms) => [vec![9], all(logarithms)].concat(),
             Extract::Journal(entries) => vec![10, entries.len() as u64],
             Extract::Nothing => vec![11],
+            // No layer says this: whoever drives it does.
+            Extract::Seen(_) => vec![12],
         },
     }
 }

@@ -49,15 +49,6 @@ pub fn rise(trajectory: &[(f64, f64)], threshold: f64, at_rest: bool) -> Rise {
     }
 }
 
-/// Euclidean length that neither overflows nor vanishes: a wave may be 10⁻²⁰⁰ high.
-pub fn length(differences: impl Iterator<Item = f64> + Clone) -> f64 {
-    let largest = differences.clone().map(f64::abs).fold(0.0, f64::max);
-    if largest == 0.0 || !largest.is_finite() {
-        return largest;
-    }
-    largest * differences.map(|difference| (difference / largest).powi(2)).sum::<f64>().sqrt()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,11 +93,5 @@ mod tests {
     fn who_never_moved_has_no_times() {
         let still = rise(&[(0.0, 0.0), (1.0, 0.0)], 0.01, true);
         assert_eq!(still, Rise::default());
-    }
-
-    #[test]
-    fn lengths_far_below_the_square_root_of_the_least_number_are_lengths() {
-        assert!((length([3e-200, 4e-200].into_iter()) / 5e-200 - 1.0).abs() < 1e-15);
-        assert_eq!(length([0.0, 0.0].into_iter()), 0.0);
     }
 }

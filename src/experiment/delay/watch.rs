@@ -6,10 +6,9 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::rise::length;
 use crate::engine::virtual_time::kernel::Time;
 use crate::engine::virtual_time::record::{Observer, Passed, Stepped};
-use crate::math::{Field, Real, values};
+use crate::math::{Field, Real, length, values};
 
 /// What a layer or a link did.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,10 +48,12 @@ pub struct Passing {
 pub struct Track {
     /// `(time, ‖x − x̄‖)`, from `(0, 0)` on.
     pub trajectory: Vec<(f64, f64)>,
+    /// `(time, ‖ε‖)`, where there is such an error; at `(0, 0)` where the layers rest without errors.
+    pub errors: Vec<(f64, f64)>,
     /// The first step after which a bit of the state differed from the run without the switch, in ticks from the switch on.
     pub arrival: Option<u64>,
     /// Digest of the state after every step, for the run that is compared with this one; empty unless asked for.
-    digests: Vec<u64>,
+    pub(super) digests: Vec<u64>,
 }
 
 /// Everything that was seen of a run.
@@ -80,7 +81,9 @@ pub struct Watch<T> {
 impl<T: Real> Watch<T> {
     /// From `began` on, against the states at rest. The run is compared bit by bit with `still`, or with rest itself.
     pub fn new(began: Time, rest: Vec<Field<T>>, still: Option<Vec<Track>>, events_most: usize) -> Self {
-        let track = Track { trajectory: vec![(0.0, 0.0)], ..Track::default() };
+        // Without a run to compare with, the layers rest where a forward pass has put them, which leaves no errors.
+        let errors = if still.is_none() { vec![(0.0, 0.0)] } else { Vec::new() };
+        let track = Track { trajectory: vec![(0.0, 0.0)], errors, ..Track::default() };
         let seen = Seen { tracks: vec![track; rest.len()], ..Seen::default() };
         Self { began, rest, still, keeps_digests: false, events_most, seen: Arc::new(Mutex::new(seen)) }
     }
@@ -125,6 +128,7 @@ impl<T: Real> Observer<T> for Watch<T> {
             let displacement = length(pairs.clone().map(|(x, rest)| x.wide() - rest.wide()));
             let track = &mut self.lock().tracks[layer];
             track.trajectory.push((elapsed.units(), displacement));
+            track.errors.extend(stepped.error.map(|error| (elapsed.units(), error)));
             if self.keeps_digests {
                 track.digests.push(digest(state));
             }

@@ -1,0 +1,51 @@
+//! What must hold where clocks and links are imposed on the wall clock (`crate::engine::wall_clock`).
+
+use super::broken;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::values::Config;
+use crate::config::{RuleName, ScheduleMode};
+
+/// A phase on the wall clock is over when everything spoken has been heard, and nobody can know that the newest was lost.
+pub(super) fn losses_are_made_good(config: &Config) -> Option<Diagnostic> {
+    // Without a unit no loss is imposed at all, which is refused elsewhere.
+    let imposed = config.schedule.mode == ScheduleMode::FreeRunning && config.schedule.time_unit_ms > 0.0;
+    if !imposed || config.learning.rule == RuleName::Backprop {
+        return None;
+    }
+    let depth = config.model.widths.len().saturating_sub(1);
+    let links = (0..depth).flat_map(|lower| [(lower, lower + 1), (lower + 1, lower)]);
+    let (from, to) = links.into_iter().find(|&(from, to)| {
+        let laws = config.links.of(from, to);
+        laws.loss > 0.0 && laws.resend == 0.0
+    })?;
+    broken(
+        format!("`links.loss` needs `links.resend` with the mode `free-running` (link {from}->{to})"),
+        "there a phase ends when everything spoken was heard; a signal that is lost for good would hold it up for ever",
+    )
+}
+
+/// While a signal is held or a clock waits, nothing moves, and the watchdog must not take that for a stall.
+pub(super) fn the_watchdog_outlasts_the_laws(config: &Config) -> Option<Diagnostic> {
+    let unit = config.schedule.time_unit_ms * 1e-3;
+    if config.schedule.mode != ScheduleMode::FreeRunning || unit == 0.0 || config.learning.rule == RuleName::Backprop {
+        return None;
+    }
+    let depth = config.model.widths.len().saturating_sub(1);
+    let of_link = |(from, to)| {
+        let laws = config.links.of(from, to);
+        (laws.delay.mean() + laws.jitter.mean()).max(laws.resend)
+    };
+    let of_clock = |layer| {
+        let laws = config.clocks.of(layer);
+        laws.period.mean().max(laws.offset.mean())
+    };
+    let links = (0..depth).flat_map(|lower| [(lower, lower + 1), (lower + 1, lower)]).map(of_link);
+    let longest = links.chain((0..=depth).map(of_clock)).fold(0.0, f64::max) * unit;
+    if longest < config.schedule.stall_seconds {
+        return None;
+    }
+    broken(
+        format!("`schedule.stall_seconds` must be above the {longest} s that a signal or a layer waits in the mean"),
+        "raise it, or lower schedule.time_unit_ms: what is held would be taken for a network in which nothing moves",
+    )
+}

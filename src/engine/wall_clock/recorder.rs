@@ -1,0 +1,78 @@
+//! Writes down what is seen of a layer, from when it is first asked for.
+
+use std::time::Instant;
+
+use crate::layer::Layer;
+use crate::math::{Field, Real, values};
+use crate::signal::Wanted;
+use crate::signal::sighting::{PassingSeen, Side, Sightings, StepSeen};
+
+/// One layer's.
+#[derive(Debug)]
+pub(in crate::engine) struct Recorder<T> {
+    epoch: Instant,
+    watched: bool,
+    /// The state when it was asked for last; empty where there is none.
+    rest: Option<Field<T>>,
+    seen: Sightings,
+}
+
+impl<T: Real> Recorder<T> {
+    pub(super) fn new(epoch: Instant) -> Self {
+        Self { epoch, watched: false, rest: None, seen: Sightings::default() }
+    }
+
+    fn now(&self) -> u64 {
+        // Half a millennium.
+        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Answers; whoever wants the sightings begins new ones.
+    pub(in crate::engine) fn hand_out(&mut self, wanted: Wanted, state: Option<&Field<T>>) -> Sightings {
+        let clock = self.now();
+        if wanted != Wanted::Sightings {
+            return Sightings { clock, ..Sightings::default() };
+        }
+        self.watched = true;
+        self.rest = state.cloned();
+        Sightings { clock, ..std::mem::take(&mut self.seen) }
+    }
+
+    /// A phase begins.
+    pub(in crate::engine) fn begins(&mut self) {
+        if self.watched {
+            self.seen.began = Some(self.now());
+        }
+    }
+
+    /// The layer has taken a step.
+    pub(in crate::engine) fn stepped(&mut self, layer: &Layer<T>, residual: f64) {
+        if !self.watched {
+            return;
+        }
+        let at = self.now();
+        if self.seen.steps.len() == Sightings::STEPS_MOST {
+            self.seen.steps_dropped += 1;
+            return;
+        }
+        let (Some(state), Some(rest)) = (layer.state(), &self.rest) else { return };
+        let pairs = || values(state).iter().zip(values(rest)).map(|(x, rest)| (x.wide(), rest.wide()));
+        let differs = pairs().any(|(x, rest)| x.to_bits() != rest.to_bits());
+        let displacement = crate::math::length(pairs().map(|(x, rest)| x - rest));
+        let error = layer.error_norm().unwrap_or(f64::NAN);
+        self.seen.steps.push(StepSeen { at, step: layer.step(), residual, displacement, error, differs });
+    }
+
+    /// A signal of this version was said to, or else heard from, a neighbour.
+    pub(in crate::engine) fn passes(&mut self, side: Side, said: bool, version: u64) {
+        if !self.watched {
+            return;
+        }
+        if self.seen.passings.len() == Sightings::PASSINGS_MOST {
+            self.seen.passings_dropped += 1;
+            return;
+        }
+        let at = self.now();
+        self.seen.passings.push(PassingSeen { at, side, said, version });
+    }
+}
