@@ -1,11 +1,15 @@
 //! `asynapse delay`.
 
+mod wall;
+
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 
 use super::{Failure, Typed, complain, folder, say, say_json, show};
+use crate::config::ScheduleMode;
+use crate::engine::EngineError;
 use crate::experiment::delay::depth::{self, Fit, Sweep};
 use crate::experiment::delay::{DelayError, Direction, Request, Rest, Row, Wave, Written, measure, write};
 use crate::math::{Dtype, Real};
@@ -18,14 +22,17 @@ const DEPTH_MOST: i64 = 512;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Starts at the free equilibrium; at t = 0 the output is nudged or clamped, as learning.rule says, or the input changes.
-Every layer then takes inference.max_infer_iters steps in virtual time. A table goes to stdout; delay.csv, figures, and trace.json,
+Every layer then takes inference.max_infer_iters steps, in virtual time or, with schedule.mode=free-running, on the wall clock.
+A table goes to stdout; delay.csv, figures, and trace.json,
 the event timeline for https://ui.perfetto.dev (1 unit of model time is drawn as 1 ms), into a new folder. Without a configuration
 it is the preset delay: ten layers of weights, links of 2.5 periods.
 
 Examples:
   asynapse delay
   asynapse delay links.delay=0.5 'links.\"3->2\"={delay=20}' --direction down
-  asynapse delay --rest zero --depths 2,4,8,16,32,64,128"
+  asynapse delay --rest zero --depths 2,4,8,16,32,64,128
+  asynapse delay delay-wall --within 0.2
+  asynapse delay delay-wall workers=3"
 )]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -42,6 +49,9 @@ pub(super) struct Arguments {
     /// Layers of weights of further networks, each measured at its far end
     #[arg(long, value_name = "L,…", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(2..=DEPTH_MOST))]
     depths: Vec<u16>,
+    /// Free-running: fail if an onset is off its prediction in virtual time by more than this share
+    #[arg(long, value_name = "SHARE")]
+    within: Option<f64>,
     /// The folder to make [default: output.dir/DATE-delay]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -74,6 +84,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if !(arguments.threshold > 0.0 && arguments.threshold < 1.0) {
         return Err(Failure::input(format!("--threshold {}: a share between 0 and 1", arguments.threshold)));
     }
+    if arguments.within.is_some_and(|within| !within.is_finite() || within < 0.0) {
+        return Err(Failure::input("--within: a share of the predicted onset, 0 or more"));
+    }
     let loaded = named(&arguments.typed)?.load()?;
     let directions = match arguments.direction {
         Choice::Down => vec![Direction::Down],
@@ -85,6 +98,14 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     depths.sort_unstable();
     depths.dedup();
     let request = Request { config: loaded.config.clone(), directions, threshold: arguments.threshold, rest, depths };
+    if request.config.schedule.mode == ScheduleMode::FreeRunning {
+        return wall::run(&arguments, &loaded, &request);
+    }
+    if arguments.within.is_some() {
+        return Err(Failure::input(
+            "--within: in virtual time arrivals are exact; it is for schedule.mode = \"free-running\"",
+        ));
+    }
     let (waves, sweeps) = match request.config.dtype {
         Dtype::F32 => measured::<f32>(&request),
         Dtype::F64 => measured::<f64>(&request),
@@ -134,7 +155,8 @@ fn measured<T: Real>(request: &Request) -> Result<(Vec<Wave>, Vec<Sweep>), Delay
 }
 
 fn failed(error: DelayError) -> Failure {
-    let code = if matches!(error, DelayError::Restless(_)) { 3 } else { 2 };
+    let stalled = matches!(&error, DelayError::Engine(EngineError::Stalled { .. }));
+    let code = if stalled || matches!(error, DelayError::Restless(_)) { 3 } else { 2 };
     Failure::input(error).with_code(code)
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! delay.csv            one row per wave and layer                 delay-WAVE.*      time over hops
 //! delay.json           the same, with everything that was asked   heat-WAVE.*       log₁₀ ‖x − x̄‖ over layer and time
+//!                                                                errors-WAVE.*     log₁₀ ‖x − f(a)‖, in predictive coding
 //! depth.csv            the farthest layer of every depth          depth-WAVE-time.*, depth-WAVE-displacement.*
 //! trace.json           the event timeline, for Perfetto
 //! ```
@@ -12,17 +13,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::depth::{Fit, Sweep};
-use super::trace::{self, Source, Summary};
-use super::{DelayError, Direction, Request, Rest, Row, Wave};
+use super::trace::{self, Source, Summary, VIRTUAL};
+use super::{DelayError, Direction, Request, Rest, Row, Wave, heat};
 use crate::config::Config;
-use crate::plot::{Axis, Figure, Heatmap, PlotError, Series, Style};
+use crate::plot::{Axis, Figure, PlotError, Series, Style};
 use crate::run::atomic::write_atomic;
 use crate::run::{RunDirectory, RunError};
-
-/// Columns of a heat map.
-const COLUMNS: usize = 48;
-/// A heat map shows displacements down to this share of the largest at least.
-const FAINTEST: f64 = 1e-15;
 
 /// What was asked and what was found, as it is written and printed.
 #[derive(Serialize)]
@@ -60,7 +56,7 @@ pub fn write<'a>(
         over_hops(wave, request.threshold)
             .map(|figure| figure.write(folder, &format!("delay-{}", wave.direction.name())))
             .transpose()?;
-        heat(wave).map(|map| map.write(folder, &format!("heat-{}", wave.direction.name()))).transpose()?;
+        heat::write(wave, folder)?;
     }
     if !sweeps.is_empty() {
         let far: Vec<FarRow<'_>> =
@@ -69,7 +65,7 @@ pub fn write<'a>(
         sweeps.iter().try_for_each(|sweep| over_depth(sweep, folder))?;
     }
     let sources: Vec<Source<'_>> = waves.iter().map(source).collect();
-    let (timeline, trace) = trace::timeline(&sources);
+    let (timeline, trace) = trace::timeline(&sources, &VIRTUAL);
     json(&run.file("trace.json"), &timeline)?;
     let written = Written {
         unit: "units of model time, one nominal period each",
@@ -85,12 +81,12 @@ pub fn write<'a>(
     Ok(written)
 }
 
-fn json(path: &Path, value: &serde_json::Value) -> Result<(), RunError> {
+pub(super) fn json(path: &Path, value: &serde_json::Value) -> Result<(), RunError> {
     let bytes = serde_json::to_vec(value).map_err(|error| RunError::content(path, error.to_string()))?;
     write_atomic(path, &bytes)
 }
 
-fn table<R: Serialize>(path: &Path, rows: &[R]) -> Result<(), RunError> {
+pub(super) fn table<R: Serialize>(path: &Path, rows: &[R]) -> Result<(), RunError> {
     let failed = |error: String| RunError::content(path, error);
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
@@ -124,13 +120,13 @@ impl<'a> FarRow<'a> {
     }
 }
 
-fn source(wave: &Wave) -> Source<'_> {
+pub(super) fn source(wave: &Wave) -> Source<'_> {
     let arrivals = wave.rows.iter().filter_map(|row| Some((row.layer, row.arrival?))).collect();
     let name = format!("wave {}", wave.direction.name());
-    Source { name, switch: wave.switch.clone(), length: wave.length, seen: &wave.seen, arrivals }
+    Source { name, switch: wave.switch.clone(), length: wave.length, seen: &wave.seen, arrivals, homes: Vec::new() }
 }
 
-fn origin(direction: Direction) -> &'static str {
+pub(super) fn origin(direction: Direction) -> &'static str {
     match direction {
         Direction::Down => "the output",
         Direction::Up => "the input",
@@ -154,48 +150,6 @@ fn over_hops(wave: &Wave, threshold: f64) -> Option<Figure> {
     let title = format!("Wave {}: {}", wave.direction.name(), wave.switch);
     let x = Axis::linear(format!("hops from {}", origin(wave.direction)));
     (!series.is_empty()).then(|| Figure { title, x, y: Axis::linear("time after the switch (model time)"), series })
-}
-
-/// Displacements over layer and time; `None` if nothing ever moved.
-fn heat(wave: &Wave) -> Option<Heatmap> {
-    let largest = wave.rows.iter().map(|row| row.displacement).fold(0.0, f64::max);
-    let latest = wave.rows.iter().filter_map(|row| row.arrival).fold(0.0, f64::max);
-    if largest == 0.0 || latest == 0.0 {
-        return None;
-    }
-    // The foot of the wave and what follows it; how it settles is in the table.
-    let end = (2.0 * latest).min(wave.length);
-    let times: Vec<f64> = (1..=COLUMNS).map(|column| end * column as f64 / COLUMNS as f64).collect();
-    let moved = |row: &Row| {
-        let moved = wave.seen.tracks[row.layer].trajectory.iter().find(|sample| sample.1 > 0.0);
-        moved.map(|sample| sample.1)
-    };
-    // A layer that has not moved has the darkest colour, one decade below the first that has.
-    let first = wave.rows.iter().filter_map(moved).fold(largest, f64::min);
-    let floor = (0.1 * first).max(FAINTEST * largest).max(f64::MIN_POSITIVE);
-    let row = |row: &Row| {
-        let trajectory = &wave.seen.tracks[row.layer].trajectory;
-        let at = |time: &f64| {
-            let steps = trajectory.partition_point(|sample| sample.0 <= *time);
-            steps.checked_sub(1).map_or(0.0, |last| trajectory[last].1).max(floor)
-        };
-        times.iter().map(at).collect()
-    };
-    let digits = if end < 100.0 { 2 } else { 1 };
-    // Layer 1 at the bottom, whichever way the wave ran.
-    let mut rows: Vec<&Row> = wave.rows.iter().collect();
-    rows.sort_by_key(|row| row.layer);
-    Some(Heatmap {
-        title: format!("Wave {}: log10 of the displacement from rest; {}", wave.direction.name(), wave.switch),
-        x: (
-            "time after the switch (model time)".to_owned(),
-            times.iter().map(|time| format!("{time:.digits$}")).collect(),
-        ),
-        y: ("layer".to_owned(), rows.iter().map(|row| row.layer.to_string()).collect()),
-        values: rows.into_iter().map(row).collect(),
-        label: "displacement".to_owned(),
-        log: true,
-    })
 }
 
 /// The two figures of a sweep.

@@ -13,13 +13,15 @@
 //! of the equilibrium, a second run without the switch says what each layer would have done anyway; arrival is the first difference.
 //!
 //! Read on: [`closed_form`], [`rise`], [`watch`], `wave` (how it is measured), then [`depth`] (networks of 2 to 128 layers), [`trace`] (the
-//! event timeline) and `files`.
+//! event timeline), `files`, and [`wall`]: the same on the wall clock.
 
 pub mod closed_form;
 pub mod depth;
 mod files;
+mod heat;
 pub mod rise;
 pub mod trace;
+pub mod wall;
 pub mod watch;
 mod wave;
 
@@ -29,6 +31,7 @@ pub use wave::measure;
 use serde::Serialize;
 
 use super::assemble::AssembleError;
+use super::machine::StepError;
 use crate::config::Config;
 use crate::engine::EngineError;
 use crate::plot::PlotError;
@@ -143,8 +146,10 @@ pub struct Wave {
     pub switch: String,
     /// One per layer that can move, nearest first.
     pub rows: Vec<Row>,
-    /// How long the run was, in units of model time.
+    /// How long the run was, in units of model time, or milliseconds on the wall clock.
     pub length: f64,
+    /// The name of that unit.
+    pub unit: &'static str,
     /// Everything that was seen.
     pub seen: Seen,
 }
@@ -161,6 +166,9 @@ pub enum DelayError {
     /// There is no equilibrium to start from, or the run left all bounds.
     #[error("{0}")]
     Restless(String),
+    /// No layers, or no processes.
+    #[error(transparent)]
+    Step(#[from] StepError),
     /// A layer refused.
     #[error(transparent)]
     Engine(#[from] EngineError),

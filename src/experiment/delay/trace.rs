@@ -41,7 +41,30 @@ pub struct Source<'a> {
     pub seen: &'a Seen,
     /// Layer and time of the wave's arrival.
     pub arrivals: Vec<(usize, f64)>,
+    /// The process in which each layer lives; empty: all in one.
+    pub homes: Vec<usize>,
 }
+
+/// What the numbers of a timeline mean, for whoever opens it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Of its times.
+    pub unit: &'static str,
+    /// Of the lengths of slices.
+    pub slices: &'static str,
+}
+
+/// Virtual time.
+pub const VIRTUAL: About = About {
+    unit: "1 unit of model time is drawn as 1 ms",
+    slices: "the length of a slice means nothing: in virtual time a step takes no time",
+};
+
+/// The wall clock.
+pub const WALL: About = About {
+    unit: "microseconds of the wall clock from the switch on, of one clock: offsets between processes have been subtracted",
+    slices: "a slice begins where something was noted; its length means nothing",
+};
 
 /// What there is in a timeline.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -63,12 +86,14 @@ struct Moment {
 }
 
 /// The timeline of some waves, each with its share of [`RECORDS_MOST`].
-pub fn timeline(sources: &[Source<'_>]) -> (Json, Summary) {
+pub fn timeline(sources: &[Source<'_>], meaning: &About) -> (Json, Summary) {
     let mut records = Vec::new();
     let mut summary = Summary::default();
     let share = RECORDS_MOST / sources.len().max(1);
-    for (index, source) in sources.iter().enumerate() {
-        let (drawn, cut_at) = draw(index as u64 + 1, source, share, &mut summary);
+    let mut first = 1;
+    for source in sources {
+        let (drawn, cut_at) = draw(first, source, share, &mut summary);
+        first += source.processes();
         records.push(drawn);
         summary.cut_at.push(cut_at);
     }
@@ -76,11 +101,23 @@ pub fn timeline(sources: &[Source<'_>]) -> (Json, Summary) {
     // A stable sort: within one time the order is that of being drawn, slices before the arrows inside them.
     records.sort_by(|a, b| moment_of(a).total_cmp(&moment_of(b)));
     let about = json!({
-        "unit": "1 unit of model time is drawn as 1 ms",
-        "slices": "the length of a slice means nothing: in virtual time a step takes no time",
+        "unit": meaning.unit,
+        "slices": meaning.slices,
         "cut_at": summary.cut_at,
     });
     (json!({ "traceEvents": records, "displayTimeUnit": "ms", "otherData": about }), summary)
+}
+
+impl Source<'_> {
+    /// How many processes the layers live in.
+    fn processes(&self) -> u64 {
+        self.homes.iter().max().map_or(1, |most| *most as u64 + 1)
+    }
+
+    /// The process of a layer, in a timeline in which those of this wave begin at `first`.
+    fn home(&self, first: u64, layer: usize) -> u64 {
+        first + self.homes.get(layer).map_or(0, |&home| home as u64)
+    }
 }
 
 fn moment_of(record: &Json) -> f64 {
@@ -129,6 +166,7 @@ fn time_of(happened: &Happened) -> f64 {
 fn draw(pid: u64, source: &Source<'_>, share: usize, summary: &mut Summary) -> (Vec<Json>, Option<f64>) {
     let (Collected { moments, arrows }, cut_at) = fitting(source, share);
     let until = cut_at.unwrap_or(f64::INFINITY);
+    let home = |layer| source.home(pid, layer);
     let mut records = named(pid, source, source.seen.tracks.len());
     let length = until.min(source.length) * MICROSECONDS;
     records.push(
@@ -148,7 +186,7 @@ fn draw(pid: u64, source: &Source<'_>, share: usize, summary: &mut Summary) -> (
         };
         let dur = room.min(SLICE);
         records.push(json!({
-            "ph": "X", "pid": pid, "tid": track(pid, layer + 1), "ts": ts, "dur": dur, "cat": "layer", "name": name, "args": arguments,
+            "ph": "X", "pid": home(layer), "tid": track(pid, layer + 1), "ts": ts, "dur": dur, "cat": "layer", "name": name, "args": arguments,
         }));
     }
     summary.slices += moments.len();
@@ -158,7 +196,7 @@ fn draw(pid: u64, source: &Source<'_>, share: usize, summary: &mut Summary) -> (
         let id = format!("{pid}:{}>{}:{}", sent.from, sent.to, sent.version);
         let end = |ph: &str, layer: usize, time: f64| {
             let mut end = json!({
-                "ph": ph, "pid": pid, "tid": track(pid, layer + 1), "ts": time * MICROSECONDS, "cat": "signal", "name": name, "id": id,
+                "ph": ph, "pid": home(layer), "tid": track(pid, layer + 1), "ts": time * MICROSECONDS, "cat": "signal", "name": name, "id": id,
             });
             if ph == "f" {
                 // Inside the slice in which it is heard, not at the beginning of the next one.
@@ -173,7 +211,7 @@ fn draw(pid: u64, source: &Source<'_>, share: usize, summary: &mut Summary) -> (
     for &(layer, time) in source.arrivals.iter().filter(|(_, time)| *time <= until) {
         let ts = time * MICROSECONDS;
         records.push(json!({
-            "ph": "i", "s": "t", "pid": pid, "tid": track(pid, layer + 1), "ts": ts, "cat": "wave", "name": "the wave arrives",
+            "ph": "i", "s": "t", "pid": home(layer), "tid": track(pid, layer + 1), "ts": ts, "cat": "wave", "name": "the wave arrives",
         }));
     }
     (records, cut_at)
@@ -185,14 +223,24 @@ fn track(pid: u64, index: usize) -> u64 {
 
 /// Names and order of the tracks.
 fn named(pid: u64, source: &Source<'_>, layers: usize) -> Vec<Json> {
-    let name = |index: usize, name: String| json!({"ph": "M", "pid": pid, "tid": track(pid, index), "name": "thread_name", "args": {"name": name}});
+    let home = |index: usize| index.checked_sub(1).map_or(pid, |layer| source.home(pid, layer));
+    let name = |index: usize, name: String| {
+        let tid = track(pid, index);
+        json!({"ph": "M", "pid": home(index), "tid": tid, "name": "thread_name", "args": {"name": name}})
+    };
     let order = |index: usize| {
         let place = if index == 0 { 0 } else { layers + 1 - index };
-        json!({"ph": "M", "pid": pid, "tid": track(pid, index), "name": "thread_sort_index", "args": {"sort_index": place}})
+        json!({"ph": "M", "pid": home(index), "tid": track(pid, index), "name": "thread_sort_index", "args": {"sort_index": place}})
     };
-    let process =
-        json!({"ph": "M", "pid": pid, "tid": track(pid, 0), "name": "process_name", "args": {"name": source.name}});
-    let mut records = vec![process, name(0, "phase".to_owned()), order(0)];
+    let process = |pid: u64, name: String| json!({"ph": "M", "pid": pid, "tid": track(pid, 0), "name": "process_name", "args": {"name": name}});
+    let several = source.processes() > 1;
+    let mut records: Vec<Json> = (0..source.processes())
+        .map(|home| {
+            let worker = if several { format!(", worker {home}") } else { String::new() };
+            process(pid + home, format!("{}{worker}", source.name))
+        })
+        .collect();
+    records.extend([name(0, "phase".to_owned()), order(0)]);
     for layer in 0..layers {
         let what = match layer {
             0 => "layer 0 (input)".to_owned(),

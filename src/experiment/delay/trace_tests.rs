@@ -23,7 +23,14 @@ fn chatter(steps: u64, delay: f64) -> Seen {
 
 fn source(seen: &Seen) -> Source<'_> {
     let length = seen.events.last().map_or(0.0, time_of);
-    Source { name: "down".to_owned(), switch: "nudged".to_owned(), length, seen, arrivals: vec![(0, 2.0)] }
+    Source {
+        name: "down".to_owned(),
+        switch: "nudged".to_owned(),
+        length,
+        seen,
+        arrivals: vec![(0, 2.0)],
+        homes: Vec::new(),
+    }
 }
 
 /// What a viewer relies on; the number of arrows.
@@ -77,7 +84,7 @@ pub(crate) fn valid(trace: &Json) -> usize {
 fn every_arrow_has_two_ends_and_each_is_held_by_a_slice() {
     for delay in [0.0, 0.25, 1.0, 2.5] {
         let seen = chatter(50, delay);
-        let (trace, summary) = timeline(&[source(&seen), source(&seen)]);
+        let (trace, summary) = timeline(&[source(&seen), source(&seen)], &VIRTUAL);
         assert_eq!(valid(&trace), 200, "two waves, two layers, fifty signals each");
         assert_eq!(summary.arrows, 200);
         assert_eq!(summary.cut_at, [None, None]);
@@ -89,14 +96,14 @@ fn a_signal_that_is_lost_has_no_arrow() {
     let mut seen = chatter(3, 0.5);
     let arrival = seen.events.iter().position(|happened| matches!(happened, Happened::Arrived(_)));
     seen.events.remove(arrival.expect("one"));
-    let (trace, summary) = timeline(&[source(&seen)]);
+    let (trace, summary) = timeline(&[source(&seen)], &VIRTUAL);
     assert_eq!((valid(&trace), summary.arrows), (5, 5));
 }
 
 #[test]
 fn a_long_run_is_cut_at_a_time_and_says_so() {
     let seen = chatter(40_000, 0.5);
-    let (trace, summary) = timeline(&[source(&seen)]);
+    let (trace, summary) = timeline(&[source(&seen)], &VIRTUAL);
     let arrows = valid(&trace);
     assert_eq!(arrows, summary.arrows);
     let records = trace["traceEvents"].as_array().expect("records").len();
@@ -107,5 +114,5 @@ fn a_long_run_is_cut_at_a_time_and_says_so() {
     assert!(last <= cut * MICROSECONDS && last > (cut - 2.0) * MICROSECONDS, "{last} against {cut}");
     // What was dropped before it was seen cuts too.
     let seen = Seen { dropped: 7, ..chatter(10, 0.5) };
-    assert!(timeline(&[source(&seen)]).1.cut_at[0].is_some());
+    assert!(timeline(&[source(&seen)], &VIRTUAL).1.cut_at[0].is_some());
 }

@@ -27,21 +27,21 @@ pub fn measure<T: Real>(request: &Request, direction: Direction, events_most: us
 }
 
 /// A network with its laws and what it is shown.
-struct Bench<T> {
-    network: NetworkSpec,
-    weights: Weights<T>,
-    settings: VirtualSettings,
-    free: PlannedPhase,
-    taught: PlannedPhase,
-    limits: Limits,
-    data: Field<T>,
+pub(super) struct Bench<T> {
+    pub(super) network: NetworkSpec,
+    pub(super) weights: Weights<T>,
+    pub(super) settings: VirtualSettings,
+    pub(super) free: PlannedPhase,
+    pub(super) taught: PlannedPhase,
+    pub(super) limits: Limits,
+    pub(super) data: Field<T>,
     /// What the input becomes.
-    other: Field<T>,
-    target: Field<T>,
+    pub(super) other: Field<T>,
+    pub(super) target: Field<T>,
 }
 
 impl<T: Real> Bench<T> {
-    fn new(config: &Config, rest: Rest) -> Result<Self, DelayError> {
+    pub(super) fn new(config: &Config, rest: Rest) -> Result<Self, DelayError> {
         fits(config)?;
         let network = assemble::network(config).map_err(AssembleError::from)?;
         let unfit = |what: &str| DelayError::Unfit(what.to_owned());
@@ -86,15 +86,7 @@ impl<T: Real> Bench<T> {
         let mut network = VirtualNetwork::new(&self.network, self.weights.clone(), &self.settings);
         network.present(&self.data, &self.target)?;
         let record = network.run_phase(&self.free, self.limits)?;
-        finite(&record, "free")?;
-        if !matches!(record.reason, StopReason::Wave | StopReason::Settled) {
-            return Err(DelayError::Restless(format!(
-                "the free phase did not come to rest ({}, residual {:.3e}), so there is nothing to start from; \
-                 set inference.tolerance, or raise inference.max_infer_iters",
-                record.reason,
-                record.residual()
-            )));
-        }
+        is_at_rest(&record)?;
         let is_state = |extract| if let Extract::State(state) = extract { Some(state) } else { None };
         let states = network.extract(Wanted::State)?.into_iter().filter_map(is_state).collect();
         Ok((network, states))
@@ -138,12 +130,12 @@ impl<T: Real> Bench<T> {
         let length = network.now().since(began).units();
         let seen = taken(&seen);
         let rows = self.rows(direction, threshold, &seen, &record);
-        Ok(Wave { direction, switch: self.switch(direction), rows, length, seen })
+        let unit = "model time";
+        Ok(Wave { direction, switch: self.switch(direction), rows, length, unit, seen })
     }
 
     fn rows(&self, direction: Direction, threshold: f64, seen: &Seen, record: &PhaseRecord) -> Vec<Row> {
         let is_downward = direction == Direction::Down;
-        let depth = self.network.depth();
         let source_moves = is_downward
             && self.network.energy().has_output_state()
             && matches!(self.taught.motion, Motion::Relax { teaching: Teaching::Nudged(_), .. });
@@ -151,8 +143,7 @@ impl<T: Real> Bench<T> {
         let expected = path.as_ref().map(Path::onsets);
         let synchronous = path.map(|path| path.synchronous().onsets());
         let at = |onsets: &Option<Vec<u64>>, hops: usize| Some(units(*onsets.as_ref()?.get(hops - 1)?));
-        let row = |hops: usize| {
-            let layer = if is_downward { depth - hops } else { hops };
+        let row = |(hops, layer): (usize, usize)| {
             let track = &seen.tracks[layer];
             let residual = record.reports[layer].residual;
             let end = track.trajectory.last().map_or(0.0, |&(_, displacement)| displacement);
@@ -174,12 +165,19 @@ impl<T: Real> Bench<T> {
                 residual,
             }
         };
-        // The input never moves, and in predictive coding the output has no state that could.
-        let last = if !is_downward && self.network.energy().has_output_state() { depth } else { depth - 1 };
-        (1..=last).map(row).collect()
+        self.places(direction).map(row).collect()
     }
 
-    fn switch(&self, direction: Direction) -> String {
+    /// Hops and layer of everyone behind the switch that can move.
+    pub(super) fn places(&self, direction: Direction) -> impl Iterator<Item = (usize, usize)> + use<T> {
+        let depth = self.network.depth();
+        let is_downward = direction == Direction::Down;
+        // The input never moves, and in predictive coding the output has no state that could.
+        let last = if !is_downward && self.network.energy().has_output_state() { depth } else { depth - 1 };
+        (1..=last).map(move |hops| (hops, if is_downward { depth - hops } else { hops }))
+    }
+
+    pub(super) fn switch(&self, direction: Direction) -> String {
         match (direction, self.taught.motion) {
             (Direction::Up, _) => "the input becomes another".to_owned(),
             (_, Motion::Relax { teaching: Teaching::Nudged(nudge), .. }) => format!("the output is nudged by {nudge}"),
@@ -193,11 +191,25 @@ fn taken(seen: &Mutex<Seen>) -> Seen {
 }
 
 /// Free relaxation from where the states are.
-fn untaught() -> PlannedPhase {
+pub(super) fn untaught() -> PlannedPhase {
     PlannedPhase::read(Motion::Relax { teaching: Teaching::Free, from: Origin::Here }, 0.0)
 }
 
-fn finite(record: &PhaseRecord, phase: &str) -> Result<(), DelayError> {
+/// What a free phase has to have ended as.
+pub(super) fn is_at_rest(record: &PhaseRecord) -> Result<(), DelayError> {
+    finite(record, "free")?;
+    if matches!(record.reason, StopReason::Wave | StopReason::Settled) {
+        return Ok(());
+    }
+    Err(DelayError::Restless(format!(
+        "the free phase did not come to rest ({}, residual {:.3e}), so there is nothing to start from; \
+         set inference.tolerance, or raise inference.max_infer_iters",
+        record.reason,
+        record.residual()
+    )))
+}
+
+pub(super) fn finite(record: &PhaseRecord, phase: &str) -> Result<(), DelayError> {
     let Some((layer, bad)) = record.bad() else { return Ok(()) };
     Err(DelayError::Restless(format!(
         "{phase}: layer {layer}, unit {}: a number is not finite at step {}; choose a smaller inference.activity_lr",
@@ -208,14 +220,14 @@ fn finite(record: &PhaseRecord, phase: &str) -> Result<(), DelayError> {
 /// What no wave can be measured of.
 fn fits(config: &Config) -> Result<(), DelayError> {
     let unfit = |what: &str| Err(DelayError::Unfit(what.to_owned()));
-    if config.schedule.mode != ScheduleMode::VirtualTime {
+    if !matches!(config.schedule.mode, ScheduleMode::VirtualTime | ScheduleMode::FreeRunning) {
         return unfit(
-            "schedule.mode: delays are measured in virtual time; set it to \"virtual-time\", which without clocks and links of its own \
-             has the bits of lock-step",
+            "schedule.mode: delays are measured in virtual time or free-running; set it to \"virtual-time\", which without clocks and \
+             links of its own has the bits of lock-step",
         );
     }
     if config.model.groups != Groups::Count(1) {
-        return unfit("model.groups: groups of neurons do not run in virtual time; leave it out");
+        return unfit("model.groups: groups of neurons are not watched by themselves; leave it out");
     }
     if config.model.widths.len() < 3 {
         return unfit("model.widths: a wave needs a hidden layer to run through; give three numbers or more");

@@ -31,7 +31,7 @@ fn a_table_figures_and_a_timeline_are_left_and_they_agree() {
     assert_eq!(hops, [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
     assert_eq!(arrivals, hops.iter().map(|hops| 2.0 * hops).collect::<Vec<f64>>());
     assert_eq!(column(&bench, "seen/depth.csv", "depth"), ["2", "4", "2", "4"]);
-    let stems = ["delay-down", "heat-up", "depth-down-time", "depth-up-displacement"];
+    let stems = ["delay-down", "heat-up", "errors-down", "depth-down-time", "depth-up-displacement"];
     for stem in stems {
         let file = |ending: &str| bench.path(&format!("seen/{stem}.{ending}"));
         assert!(std::fs::read(file("png")).expect("a picture").starts_with(b"\x89PNG"), "{stem}");
@@ -86,7 +86,6 @@ fn what_has_no_wave_is_refused_with_the_key_that_is_to_blame() {
     let cases: &[(&[&str], &str)] = &[
         (&["learning.rule=backprop"], "learning.rule"),
         (&["schedule.mode=reference", "links.delay=0"], "schedule.mode"),
-        (&["schedule.mode=free-running", "links.delay=0"], "schedule.mode"),
         (&["schedule.mode=lock-step", "links.delay=0"], "schedule.mode"),
         (&["model.widths=[784,10]"], "model.widths"),
         (&["data.batch_size=15"], "data.batch_size"),

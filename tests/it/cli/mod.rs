@@ -13,6 +13,7 @@ mod configurations;
 mod damage;
 mod data_sets;
 mod delaying;
+mod delaying_wall;
 mod deviations;
 mod diverged;
 mod gradient;
