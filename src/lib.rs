@@ -7,7 +7,7 @@
 //! Modules stand in reading order, and each names only modules before it (a test keeps it so):
 //!
 //! ```text
-//! mathematics   math · energy · network · signal · rule · settling · layer · reference     no tokio, no clock, no I/O
+//! mathematics   math · energy · network · transaction · signal · rule · settling · layer · reference     no tokio, no clock, no I/O
 //! engine        wire · engine · process                                                   bytes, tasks, sockets
 //! front         data · config · run · plot · experiment · cli                             files, commands, people
 //! ```
@@ -19,6 +19,8 @@ pub mod math;
 pub mod energy;
 
 pub mod network;
+
+pub mod transaction;
 
 pub mod signal;
 

@@ -22,6 +22,7 @@ use crate::energy::Score;
 use crate::math::Field;
 use crate::math::optimizer::OptimizerState;
 use crate::network::{FeedbackState, Parameters};
+use crate::transaction::{Answer, Order};
 
 /// What a layer sends down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,6 +180,8 @@ pub enum Directive<T> {
     },
     /// Update the outgoing weights from what was collected.
     Learn,
+    /// The same as a transaction, where layers may die: prepare, vote, commit.
+    Transact(Order),
     /// Hand out what is named, for a checkpoint or a comparison.
     Extract(Wanted),
     /// Take these weights and, if given, optimiser states.
@@ -225,6 +228,8 @@ pub enum Extract<T> {
     Journal(Vec<Entry<T>>),
     /// What its clock says, and what was seen.
     Seen(Box<Sightings>),
+    /// The answer to [`Directive::Transact`].
+    Answer(Answer),
     /// This layer has none: the output owns no outgoing weights, tied feedback has no matrix of its own.
     Nothing,
 }

@@ -10,7 +10,7 @@ use super::error::Loss;
 use super::mailbox::{Broken, Inbox, Outbox};
 use super::wall_clock::{Beat, Recorder};
 use super::whereabouts::{Awaits, Whereabouts};
-use super::{Schedule, free_running, lock_step};
+use super::{Schedule, crash, free_running, lock_step};
 use crate::layer::LayerError;
 use crate::layer::group::Group;
 use crate::math::Real;
@@ -92,7 +92,11 @@ pub(super) async fn run<T: Real>(mut actor: Actor<T>) -> Group<T> {
         if begins {
             actor.recorder.begins();
         }
-        match actor.layer.hear_directive(directive) {
+        let [before, behind] = crash::places(&directive);
+        crash::point(before);
+        let heard = actor.layer.hear_directive(directive);
+        crash::point(behind);
+        match heard {
             Ok(None) if begins => {
                 let after = match actor.schedule {
                     Schedule::LockStep => lock_step::phase(&mut actor).await,

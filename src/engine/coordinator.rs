@@ -22,6 +22,7 @@ use crate::network::NetworkSpec;
 use crate::rule::PlannedPhase;
 use crate::settling::{Detector, Limits, Look, PhaseRecord, StopReason, Stopper, Verdict};
 use crate::signal::{Directive, Extract, Motion, Phase, Reading, Report, Repose, Wanted};
+use crate::transaction;
 
 /// Time between two counts of a free-running phase that has a plateau clause.
 const COUNT_EVERY: Duration = Duration::from_millis(5);
@@ -43,6 +44,8 @@ pub(crate) struct Coordinator<T> {
     pub(super) lost: Option<Loss>,
     /// Layers live in other processes.
     pub(super) spread: bool,
+    /// Where they are in training, if they do.
+    pub(super) transaction: Option<transaction::Coordinator>,
 }
 
 /// How long a layer that lost a neighbour waits for word that a process is gone, which says more.
@@ -57,7 +60,7 @@ impl<T: Real> Coordinator<T> {
         whereabouts: Arc<Whereabouts>,
     ) -> Self {
         let (schedule, watchdog) = (settings.schedule, Watchdog::new(settings.stall));
-        let (phase, broken, lost, spread) = (0, None, None, false);
+        let (phase, broken, lost, spread, transaction) = (0, None, None, false, None);
         let nodes_before = |first: &mut usize, layer| {
             let here = *first;
             *first += network.groups(layer);
@@ -65,12 +68,27 @@ impl<T: Real> Coordinator<T> {
         };
         let first_nodes = (0..=network.depth()).scan(0, nodes_before).collect();
         let network = network.clone();
-        Self { schedule, network, first_nodes, watchdog, directives, news, whereabouts, phase, broken, lost, spread }
+        Self {
+            schedule,
+            network,
+            first_nodes,
+            watchdog,
+            directives,
+            news,
+            whereabouts,
+            phase,
+            broken,
+            lost,
+            spread,
+            transaction,
+        }
     }
 
-    /// The same for layers in other processes.
-    pub(crate) fn of_processes(self) -> Self {
-        Self { spread: true, ..self }
+    /// The same for layers in other processes, in this life of the run.
+    pub(crate) fn of_processes(self, generation: u64) -> Self {
+        let at = transaction::Ticket { generation, step: 0 };
+        let transaction = Some(transaction::Coordinator::new(self.nodes(), at));
+        Self { spread: true, transaction, ..self }
     }
 
     pub(super) fn layers(&self) -> usize {
@@ -291,7 +309,7 @@ impl<T: Real> Coordinator<T> {
         EngineError::LinkBroken { layer, phase: self.phase, whereabouts: self.whereabouts.to_string() }
     }
 
-    fn ended(&self) -> EngineError {
+    pub(super) fn ended(&self) -> EngineError {
         EngineError::Ended { whereabouts: self.whereabouts.to_string() }
     }
 

@@ -77,6 +77,20 @@ pub enum EngineError {
         /// Who waits for whom.
         whereabouts: String,
     },
+    /// An update that can't be made.
+    #[error(
+        "layer {layer}: the update of training step {step} has numbers that are not finite; it was made on no layer; \
+         choose a smaller learning.param_lr"
+    )]
+    Refused {
+        /// The first layer that voted against it.
+        layer: usize,
+        /// Which update.
+        step: u64,
+    },
+    /// An answer that does not belong to the present step.
+    #[error("a layer is out of step: {0}")]
+    OutOfTurn(#[from] crate::transaction::OutOfTurn),
     /// The links between layers could not be made.
     #[error("links.transport = \"{transport}\": the links could not be made")]
     Links {

@@ -13,11 +13,13 @@
 //! its sentence; a task that ends takes its neighbours with it by closing its mailboxes; a network in which nothing moves for
 //! `stall` is reported with who waits for whom; a number that is not finite ends the phase as diverged with layer and unit.
 //!
-//! Read on: [`mod@mailbox`], `actor` (the task), `lock_step`, `free_running` (the two orders), `coordinator` (the phases).
+//! Read on: [`mod@mailbox`], `actor` (the task), `lock_step`, `free_running` (the two orders), `coordinator` (the phases), `transacting` (updates
+//! where processes may die).
 
 pub(crate) mod actor;
 mod asking;
 pub(crate) mod coordinator;
+pub(crate) mod crash;
 mod error;
 mod free_running;
 mod lock_step;
@@ -27,6 +29,7 @@ mod parts;
 pub(crate) mod remote;
 #[cfg(test)]
 mod tests;
+mod transacting;
 pub mod transport;
 pub mod virtual_time;
 pub mod wall_clock;
@@ -248,11 +251,6 @@ impl<T: Real> Engine<T> {
             let mut nodes = self.coordinator.nodes_of(layer);
             nodes.try_for_each(|node| self.coordinator.tell(node, Directive::Collect { coefficient }))
         })
-    }
-
-    /// Updates all weights from what was collected.
-    pub fn learn(&mut self) -> Result<(), EngineError> {
-        self.coordinator.tell_all(|| Directive::Learn)
     }
 
     /// Asks every layer for something, for a checkpoint or a comparison. In the order of the layers.

@@ -10,7 +10,7 @@ use crate::network::{FeedbackKind, FeedbackState, NetworkSpec, take_signs};
 use crate::signal::Extract;
 
 /// `B`, and what changes it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Feedback<T> {
     kind: FeedbackKind,
     pub(super) matrix: Field<T>,

@@ -32,6 +32,7 @@ mod pages;
 mod precision;
 mod relaxing;
 mod speaking;
+mod staging;
 mod watching;
 
 use std::ops::Range;
@@ -45,6 +46,7 @@ use incoming::Incoming;
 pub use incoming::Voice;
 use outgoing::Outgoing;
 use precision::UnitPrecision;
+use staging::Learnt;
 
 use crate::energy::EnergyKind;
 use crate::math::optimizer::OptimizerSpec;
@@ -52,6 +54,7 @@ use crate::math::{Extent, Field, Moment, Numerics, Real, values, values_mut};
 use crate::network::{NetworkSpec, Parameters};
 use crate::signal::journal::Entry;
 use crate::signal::{BadNumber, Directive, Extract, Message, Phase, Teaching};
+use crate::transaction::Participant;
 
 /// What a layer's state is.
 #[derive(Debug)]
@@ -112,6 +115,9 @@ pub struct Layer<T> {
     arrived: bool,
     /// What is done to it from outside, if that is written down.
     journal: Option<Vec<Entry<T>>>,
+    /// Where it is among generations and steps, where its updates are transactions; and the update that awaits the verdict.
+    participant: Participant,
+    staged: Option<Box<Learnt<T>>>,
 }
 
 impl<T: Real> Layer<T> {
@@ -179,6 +185,8 @@ impl<T: Real> Layer<T> {
             bad: None,
             arrived: false,
             journal: None,
+            participant: Participant::default(),
+            staged: None,
         }
     }
 
@@ -218,6 +226,7 @@ impl<T: Real> Layer<T> {
             Directive::Remember => self.remembered = self.state().cloned(),
             Directive::Collect { coefficient } => self.collect(coefficient)?,
             Directive::Learn => self.learn()?,
+            Directive::Transact(order) => return self.transact(order),
             Directive::Extract(wanted) => return self.extract(wanted).map(Some),
             Directive::Install(extract) => self.install(*extract)?,
             Directive::Continue(_) | Directive::Recount | Directive::Halt => {}

@@ -25,6 +25,10 @@ impl<T: Real> UnitPrecision<T> {
         Some(Self { values, logarithms, rate })
     }
 
+    pub(super) fn is_finite(&self) -> bool {
+        self.values.iter().all(|precision| precision.is_finite())
+    }
+
     fn is_learned(&self) -> bool {
         !self.logarithms.is_empty()
     }

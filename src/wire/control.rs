@@ -17,6 +17,7 @@ use crate::math::{Field, Real, values};
 use crate::network::{FeedbackState, NetworkSpec, Parameters};
 use crate::signal::sighting::Sightings;
 use crate::signal::{Directive, Extract, Phase, Report, Wanted};
+use crate::transaction;
 
 /// The longest head, in bytes: a network of some fifty thousand layers.
 pub const HEAD_MOST: usize = 1 << 20;
@@ -72,6 +73,8 @@ pub enum Order {
     Collect(f64),
     /// [`Directive::Learn`].
     Learn,
+    /// [`Directive::Transact`].
+    Transact(transaction::Order),
     /// [`Directive::Extract`].
     Extract(Wanted),
     /// [`Directive::Install`].
@@ -95,6 +98,8 @@ pub enum Parcel {
     Journal,
     /// [`Extract::Seen`], at most as much as [`Sightings::STEPS_MOST`] and [`Sightings::PASSINGS_MOST`] say, which fits into a head.
     Seen(Box<Sightings>),
+    /// [`Extract::Answer`].
+    Answer(transaction::Answer),
     /// [`Extract::Nothing`].
     Nothing,
 }
@@ -169,6 +174,7 @@ impl Order {
             Directive::Remember => (Self::Remember, none),
             Directive::Collect { coefficient } => (Self::Collect(*coefficient), none),
             Directive::Learn => (Self::Learn, none),
+            Directive::Transact(order) => (Self::Transact(*order), none),
             Directive::Extract(wanted) => (Self::Extract(*wanted), none),
             Directive::Install(extract) => {
                 let (parcel, bytes) = Parcel::of(extract);
@@ -212,6 +218,7 @@ impl Order {
             Self::Remember => Directive::Remember,
             Self::Collect(coefficient) => Directive::Collect { coefficient },
             Self::Learn => Directive::Learn,
+            Self::Transact(order) => Directive::Transact(order),
             Self::Extract(wanted) => Directive::Extract(wanted),
             Self::Install(parcel) => Directive::Install(Box::new(parcel.unpack(&mut rest, layer, bounds)?)),
         })
@@ -248,6 +255,7 @@ impl Parcel {
             }
             Extract::Journal(_) => Self::Journal,
             Extract::Seen(seen) => Self::Seen(seen.clone()),
+            Extract::Answer(answer) => Self::Answer(*answer),
             Extract::Nothing => Self::Nothing,
         };
         (head, out)
@@ -271,7 +279,7 @@ impl Parcel {
             }
             Self::Precision => bounds.width(layer)?,
             Self::Journal => return Err(untold()),
-            Self::Seen(_) | Self::Nothing => 0,
+            Self::Seen(_) | Self::Answer(_) | Self::Nothing => 0,
         })
     }
 
@@ -297,6 +305,7 @@ impl Parcel {
             Self::Precision => Extract::Precision(rest.take(bounds.width(layer)?)?),
             Self::Journal => return Err(untold()),
             Self::Seen(seen) => Extract::Seen(seen),
+            Self::Answer(answer) => Extract::Answer(answer),
             Self::Nothing => Extract::Nothing,
         })
     }

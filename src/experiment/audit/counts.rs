@@ -103,7 +103,7 @@ fn told<T>(journal: &[Entry<T>]) -> BTreeMap<&'static str, usize> {
             Directive::Halt => "halt",
             Directive::Remember => "remember",
             Directive::Collect { .. } => "collect",
-            Directive::Learn => "learn",
+            Directive::Learn | Directive::Transact(_) => "learn",
             Directive::Install(_) => "install",
             // The audit's own questions, and the number that simulated noise is a function of.
             Directive::Extract(_) | Directive::Number(_) => continue,

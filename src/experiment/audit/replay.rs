@@ -183,6 +183,8 @@ pub(super) fn bits<T: Real>(said: &Said<T>) -> Vec<u64> {
             Extract::Nothing => vec![11],
             // No layer says this: whoever drives it does.
             Extract::Seen(_) => vec![12],
+            // Of layers in other processes only, which keep no journals.
+            Extract::Answer(answer) => vec![13, answer.ticket().generation, answer.ticket().step],
         },
     }
 }
