@@ -192,21 +192,27 @@ pub fn wall_laws(config: &Config, network: &NetworkSpec) -> Option<WallLaws> {
     })
 }
 
-/// The program that runs the configured rule in the configured schedule.
+/// The program that runs the configured rule in the configured schedule. Layers in processes of their own are told which life of
+/// the run this is.
 pub fn machine<T: Real>(
     config: &Config,
     network: &NetworkSpec,
     weights: Weights<T>,
-    hands: &Hands,
+    (hands, generation): (&Hands, u64),
 ) -> Result<Machine<T>, StepError> {
     if config.learning.rule == RuleName::Backprop {
         return Ok(Machine::Backprop(Box::new(Baseline::new(network, weights, optimizer(config)))));
     }
-    let called = !matches!(hands, Hands::Children);
-    match schedule(config.schedule.mode).filter(|_| called || config.workers > 1) {
-        Some(schedule) => workers::machine(config, network, weights, settings(config, schedule), hands),
+    match schedule(config.schedule.mode).filter(|_| is_spread(config, hands)) {
+        Some(schedule) => workers::machine(config, network, weights, settings(config, schedule), (hands, generation)),
         None => machine_in(config, network, weights, config.schedule.mode),
     }
+}
+
+/// Whether layers live in processes of their own.
+pub fn is_spread(config: &Config, hands: &Hands) -> bool {
+    let apart = config.workers > 1 || !matches!(hands, Hands::Children);
+    apart && config.learning.rule != RuleName::Backprop && schedule(config.schedule.mode).is_some()
 }
 
 /// The order of actors that this mode is, if it is one.
@@ -247,7 +253,7 @@ pub fn machine_in<T: Real>(
     };
     let settings = settings(config, schedule);
     if config.workers > 1 {
-        return workers::machine(config, network, weights, settings, &Hands::Children);
+        return workers::machine(config, network, weights, settings, (&Hands::Children, 1));
     }
     let transport = match config.links.transport {
         LinkTransport::Auto | LinkTransport::InProcess => Transport::InProcess,

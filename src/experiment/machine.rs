@@ -1,6 +1,8 @@
 //! The programs that can make a training step, behind one face: actors in lock-step, actors free-running, layers in virtual time,
 //! the synchronous reference, and backpropagation. A user compares them by changing one key.
 
+mod stored;
+
 use crate::energy::Score;
 use crate::engine::virtual_time::VirtualNetwork;
 use crate::engine::virtual_time::links::Tally;
@@ -9,7 +11,6 @@ use crate::math::{Field, Real};
 use crate::network::{NetworkSpec, Parameters, Weights};
 use crate::reference::{Baseline, Synchronous, backprop};
 use crate::rule::{Plan, PlannedPhase};
-use crate::run::checkpoint::Snapshot;
 use crate::settling::{Limits, PhaseRecord, StopReason};
 use crate::signal::{BadNumber, Extract, Wanted};
 
@@ -244,95 +245,6 @@ impl<T: Real> Machine<T> {
     /// What has happened on every link in virtual time; nothing elsewhere.
     pub fn tallies(&self) -> Vec<((usize, usize), Tally)> {
         if let Self::Virtual(network) = self { network.tallies() } else { Vec::new() }
-    }
-
-    /// Weights, optimiser states, and whatever else has been learnt.
-    pub fn snapshot(&mut self) -> Result<Snapshot<T>, StepError> {
-        let of = |optimizers: &[[crate::math::optimizer::Optimizer<T>; 2]]| {
-            optimizers.iter().map(|pair| pair.each_ref().map(|optimizer| optimizer.state().clone())).collect()
-        };
-        Ok(match self {
-            Self::Reference(reference) => Snapshot {
-                optimizers: of(reference.optimizers()),
-                weights: reference.weights().clone(),
-                feedback: reference.feedback(),
-                precisions: reference.precisions(),
-            },
-            Self::Backprop(baseline) => Snapshot {
-                optimizers: of(baseline.optimizers()),
-                weights: baseline.weights().clone(),
-                feedback: Vec::new(),
-                precisions: Vec::new(),
-            },
-            Self::Actors(_) | Self::Virtual(_) => {
-                let mut snapshot = Snapshot {
-                    weights: Vec::new(),
-                    optimizers: Vec::new(),
-                    feedback: Vec::new(),
-                    precisions: Vec::new(),
-                };
-                for extract in self.extract(Wanted::Weights)? {
-                    if let Extract::Weights(parameters, Some(states)) = extract {
-                        snapshot.weights.push(parameters);
-                        snapshot.optimizers.push(states);
-                    }
-                }
-                for extract in self.extract(Wanted::Precision)? {
-                    if let Extract::Precision(logarithms) = extract {
-                        snapshot.precisions.push(logarithms);
-                    }
-                }
-                for extract in self.extract(Wanted::Feedback)? {
-                    if let Extract::Feedback(state) = extract {
-                        snapshot.feedback.push(state);
-                    }
-                }
-                snapshot
-            }
-        })
-    }
-
-    /// Goes on from a snapshot; false if its optimiser states do not fit.
-    pub fn install(&mut self, snapshot: Snapshot<T>) -> Result<bool, StepError> {
-        let restore = |optimizers: &mut [[crate::math::optimizer::Optimizer<T>; 2]], states: Vec<_>| {
-            let pairs = optimizers.iter_mut().flatten().zip(states.into_iter().flatten());
-            pairs.fold(true, |fits, (optimizer, state)| optimizer.restore(state) && fits)
-        };
-        Ok(match self {
-            Self::Reference(reference) => {
-                reference.install(snapshot.weights);
-                let fits = restore(reference.optimizers(), snapshot.optimizers);
-                let fits = reference.install_precisions(snapshot.precisions) && fits;
-                reference.install_feedback(snapshot.feedback) && fits
-            }
-            Self::Backprop(baseline) => {
-                baseline.install(snapshot.weights);
-                restore(baseline.optimizers(), snapshot.optimizers)
-            }
-            Self::Actors(_) | Self::Virtual(_) => {
-                let pairs = snapshot.weights.into_iter().zip(snapshot.optimizers);
-                let extracts =
-                    pairs.map(|(weights, states): (Parameters<T>, _)| Extract::Weights(weights, Some(states)));
-                // Layer 0 has no feedback weights and no precisions: nothing comes down to the data.
-                let feedback = std::iter::once(Extract::Nothing)
-                    .chain(snapshot.feedback.into_iter().map(Extract::Feedback))
-                    .collect();
-                let precisions = std::iter::once(Extract::Nothing)
-                    .chain(snapshot.precisions.into_iter().map(Extract::Precision))
-                    .collect();
-                let parts: [Vec<Extract<T>>; 3] = [extracts.collect(), feedback, precisions];
-                let installed = parts.into_iter().try_for_each(|part| match self {
-                    Self::Actors(engine) => engine.install(part),
-                    Self::Virtual(network) => network.install(part),
-                    Self::Reference(_) | Self::Backprop(_) => Ok(()),
-                });
-                match installed {
-                    Ok(()) => true,
-                    Err(EngineError::Layer(_)) => false,
-                    Err(other) => return Err(other.into()),
-                }
-            }
-        })
     }
 }
 

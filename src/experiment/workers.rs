@@ -54,7 +54,7 @@ pub(super) fn machine<T: Real>(
     network: &NetworkSpec,
     weights: Weights<T>,
     settings: EngineSettings,
-    hands: &Hands,
+    (hands, generation): (&Hands, u64),
 ) -> Result<Machine<T>, StepError> {
     use super::assemble::wall_laws;
     use crate::engine::Schedule;
@@ -71,7 +71,7 @@ pub(super) fn machine<T: Real>(
     };
     let placement = placement(config, network).map_err(ProcessError::from)?;
     let laws = if settings.schedule == Schedule::FreeRunning { wall_laws(config, network) } else { None };
-    let crew = Crew { placement, batch_most: batch_most(config), source, laws };
+    let crew = Crew { placement, batch_most: batch_most(config), source, generation, laws };
     Ok(Machine::Actors(Box::new(launch(network, weights, settings, &crew)?)))
 }
 
@@ -82,7 +82,7 @@ pub(super) fn machine<T: Real>(
     _network: &NetworkSpec,
     _weights: Weights<T>,
     _settings: EngineSettings,
-    _hands: &Hands,
+    _hands: (&Hands, u64),
 ) -> Result<Machine<T>, StepError> {
     Err(StepError::NoProcesses)
 }

@@ -24,7 +24,7 @@ use crate::engine::remote::{ControlError, Limits, Outgoing, listen, order};
 use crate::engine::transport::Transport;
 use crate::engine::wall_clock::WallLaws;
 use crate::engine::whereabouts::Whereabouts;
-use crate::engine::{DIRECTIVES_MOST, Engine, EngineError, EngineSettings, NEWS_MOST};
+use crate::engine::{DIRECTIVES_MOST, Engine, EngineError, EngineSettings, NEWS_MOST, crash};
 use crate::layer::LayerError;
 use crate::math::Real;
 use crate::network::{NetworkSpec, Weights};
@@ -45,6 +45,8 @@ pub struct Crew {
     pub source: Source,
     /// What is imposed on clocks and links, free-running.
     pub laws: Option<WallLaws>,
+    /// Which life of the run it is: connections of another are refused.
+    pub generation: u64,
 }
 
 /// Where workers are from.
@@ -132,9 +134,11 @@ async fn recruit(
             children.0.push(child);
         }
     }
+    crash::point("coordinator.spawned");
     let mut reception = Reception::new(listener, secret);
     let recruits = gather(&mut reception, workers, children, patience).await?;
     drop(reception);
+    crash::point("coordinator.gathered");
     let mut ready = Vec::with_capacity(workers);
     for recruit in recruits {
         let pid = recruit.pid;
@@ -146,7 +150,7 @@ async fn recruit(
     let laws = crew.laws.as_ref().map(serde_json::to_string).transpose().map_err(ProcessError::talk)?;
     let task = |worker| Task {
         run,
-        generation: 1,
+        generation: crew.generation,
         worker,
         placement: crew.placement.parts().to_vec(),
         network: network.clone(),
@@ -163,6 +167,7 @@ async fn recruit(
     };
     for (worker, Ready { line, .. }) in ready.iter_mut().enumerate() {
         line.tell(&Instruction::Task(Box::new(task(worker)))).await?;
+        crash::point("coordinator.task");
     }
     let mut ports = Vec::new();
     for Ready { line, .. } in &mut ready {
@@ -173,6 +178,7 @@ async fn recruit(
     }
     for Ready { line, .. } in &mut ready {
         line.tell(&Instruction::Connect(ports.clone())).await?;
+        crash::point("coordinator.connect");
     }
     for Ready { line, .. } in &mut ready {
         match line.ask().await? {
@@ -180,6 +186,7 @@ async fn recruit(
             answer => return Err(ProcessError::talk(format!("{answer:?} instead of readiness"))),
         }
     }
+    crash::point("coordinator.ready");
     Ok(ready)
 }
 
@@ -249,7 +256,7 @@ fn assemble<T: Real>(
     };
     let supervisor = Supervisor::start(members, children, Arc::clone(&whereabouts), lost);
     let supervisor = supervisor.map_err(|source| ProcessError::System { what: "a thread", source })?;
-    let coordinator = Coordinator::new(network, &settings, directives, news, whereabouts).of_processes();
+    let coordinator = Coordinator::new(network, &settings, directives, news, whereabouts).of_processes(crew.generation);
     Ok(Engine::spread(runtime, coordinator, crew.batch_most, Box::new(supervisor)))
 }
 

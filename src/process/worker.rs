@@ -21,12 +21,12 @@ use super::endpoint::{Endpoint, Listener, Parked, Socket};
 use super::placement::Placement;
 use super::reception::{HANDSHAKE, Reception, answer, call, random};
 use super::start::{Answer, Instruction, Task};
-use crate::engine::EngineSettings;
 use crate::engine::part::{Part, perform};
 use crate::engine::remote::{Incoming, Limits, Outgoing, control};
 use crate::engine::transport::Stream;
 use crate::engine::wall_clock::{WallClock, WallLaws};
 use crate::engine::whereabouts::Whereabouts;
+use crate::engine::{EngineSettings, crash};
 use crate::math::Dtype;
 use crate::wire::control::encode;
 use crate::wire::frame::Direction;
@@ -72,6 +72,7 @@ async fn live(options: &WorkerOptions, secret: &Secret, finished: &Arc<AtomicBoo
     let hello = Hello { purpose: Purpose::Control, run: [0; 16], generation: 0, caller, pid: std::process::id() };
     let socket = call(&options.connect, secret, &hello).await?;
     let pulse = call(&options.connect, secret, &Hello { purpose: Purpose::Pulse, ..hello }).await?;
+    crash::point("worker.called");
     let (mut incoming, mut outgoing) = control(Stream::from(socket));
     let task = match instruction(&mut incoming).await? {
         Instruction::Task(task) => *task,
@@ -79,6 +80,7 @@ async fn live(options: &WorkerOptions, secret: &Secret, finished: &Arc<AtomicBoo
     };
     let laws = task.laws.as_deref().map(|text| WallLaws::read(text, task.network.depth()));
     let laws = laws.transpose().map_err(ProcessError::talk)?;
+    crash::point("worker.task");
     let hello = Hello { run: task.run, generation: task.generation, ..hello };
     let linked = link(&task, options, secret, hello, (&mut incoming, &mut outgoing)).await;
     let (placement, links) = match linked {
@@ -89,7 +91,9 @@ async fn live(options: &WorkerOptions, secret: &Secret, finished: &Arc<AtomicBoo
             return Err(error);
         }
     };
+    crash::point("worker.linked");
     outgoing.say(&Answer::Ready).await.map_err(ProcessError::talk)?;
+    crash::point("worker.ready");
     let layers = placement.parts()[task.worker].clone();
     let whereabouts = Arc::new(Whereabouts::of(&task.network));
     let pulse = pulse.park().map_err(|source| ProcessError::System { what: "the pulse", source })?;
@@ -146,6 +150,7 @@ async fn link(
         _ => None,
     };
     outgoing.say(&Answer::Listening(port)).await.map_err(ProcessError::talk)?;
+    crash::point("worker.listening");
     let Instruction::Connect(ports) = instruction(incoming).await? else {
         return Err(ProcessError::talk("a second task came"));
     };

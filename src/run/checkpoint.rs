@@ -26,6 +26,7 @@ mod precision;
 use super::atomic::{sync_folder, write_synced};
 use super::{RunDirectory, RunError};
 use crate::engine::virtual_time::links::Tally;
+use crate::engine::crash;
 use crate::math::optimizer::OptimizerState;
 use crate::math::{Dtype, Real};
 use crate::network::{FeedbackState, NetworkSpec, Parameters, Weights};
@@ -91,9 +92,38 @@ pub fn write<T: Real>(
     let name = format!("step-{:08}", position.step);
     let (path, temporary) = (folder.join(&name), folder.join(format!(".{name}.tmp")));
     remove_if_there(&temporary)?;
-    fs::create_dir(&temporary).map_err(RunError::io("created", &temporary))?;
-    let model = model_bytes(&snapshot.weights).map_err(|problem| RunError::content(&path, problem))?;
-    let optimizer = optimizer_bytes(snapshot).map_err(|problem| RunError::content(&path, problem))?;
+    if let Err(problem) = fill(&temporary, snapshot, position) {
+        // Of no use, and on a full disk in the way.
+        let _ = remove_if_there(&temporary);
+        return Err(problem);
+    }
+    // A resumed run may come by a step that was already stored. It is put aside, where it still counts, not removed.
+    let aside = folder.join(format!(".{name}.aside"));
+    if path.exists() {
+        remove_if_there(&aside)?;
+        fs::rename(&path, &aside).map_err(RunError::io("renamed", &path))?;
+    }
+    crash::point("coordinator.checkpoint-aside");
+    fs::rename(&temporary, &path).map_err(RunError::io("renamed", &path))?;
+    crash::point("coordinator.checkpoint-renamed");
+    sync_folder(&folder)?;
+    crash::point("coordinator.checkpoint-durable");
+    remove_if_there(&aside)?;
+    // Later ones are left from before a resume that had to pass them over; they must not push out what is whole.
+    let so_far = list(run.path())?.into_iter().rev().skip_while(|later| *later != path);
+    for old in so_far.skip(keep) {
+        remove_if_there(&old)?;
+        crash::point("coordinator.checkpoint-pruned");
+    }
+    Ok(path)
+}
+
+/// Makes a folder with the files of a checkpoint, all of them on the disk. Nobody looks into it before it has its name.
+fn fill<T: Real>(path: &Path, snapshot: &Snapshot<T>, position: &Position) -> Result<(), RunError> {
+    fs::create_dir(path).map_err(RunError::io("created", path))?;
+    crash::point("coordinator.checkpoint-begun");
+    let model = model_bytes(&snapshot.weights).map_err(|problem| RunError::content(path, problem))?;
+    let optimizer = optimizer_bytes(snapshot).map_err(|problem| RunError::content(path, problem))?;
     let mut state = State {
         format: FORMAT,
         position: position.clone(),
@@ -104,24 +134,15 @@ pub fn write<T: Real>(
         state_sha256: String::new(),
     };
     let text =
-        |state: &State| serde_json::to_vec_pretty(state).map_err(|error| RunError::content(&path, error.to_string()));
+        |state: &State| serde_json::to_vec_pretty(state).map_err(|error| RunError::content(path, error.to_string()));
     state.state_sha256 = sha256(&text(&state)?);
     let state = text(&state)?;
     for (file, bytes) in [("model.safetensors", &model), ("optimizer.safetensors", &optimizer), ("state.json", &state)]
     {
-        write_synced(&temporary.join(file), bytes)?;
+        write_synced(&path.join(file), bytes)?;
+        crash::point("coordinator.checkpoint-file");
     }
-    sync_folder(&temporary)?;
-    // A resumed run may come by a step that was already stored; both hold the same bits.
-    remove_if_there(&path)?;
-    fs::rename(&temporary, &path).map_err(RunError::io("renamed", &path))?;
-    sync_folder(&folder)?;
-    // Later ones are left from before a resume that had to pass them over; they must not push out what is whole.
-    let so_far = list(run.path())?.into_iter().rev().skip_while(|later| *later != path);
-    for old in so_far.skip(keep) {
-        remove_if_there(&old)?;
-    }
-    Ok(path)
+    sync_folder(path)
 }
 
 fn remove_if_there(path: &Path) -> Result<(), RunError> {
@@ -131,7 +152,7 @@ fn remove_if_there(path: &Path) -> Result<(), RunError> {
     }
 }
 
-/// All checkpoints of a run, oldest first.
+/// All checkpoints of a run, oldest first; also one that stands aside because it was about to be replaced.
 pub fn list(run: &Path) -> Result<Vec<PathBuf>, RunError> {
     let folder = run.join("checkpoints");
     let entries = match fs::read_dir(&folder) {
@@ -141,22 +162,43 @@ pub fn list(run: &Path) -> Result<Vec<PathBuf>, RunError> {
     let mut paths = Vec::new();
     for entry in entries {
         let path = entry.map_err(RunError::io("listed", &folder))?.path();
-        let is_ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("step-"));
-        if is_ours {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with("step-") {
             paths.push(path);
+        } else if let Some(replaced) = name.strip_prefix('.').and_then(|name| name.strip_suffix(".aside")) {
+            paths.push(path.with_file_name(replaced));
         }
     }
     paths.sort();
+    paths.dedup();
     Ok(paths)
 }
 
-/// The newest whole checkpoint of a run, and what was wrong with newer ones.
-pub fn newest<T: Real>(run: &Path, network: &NetworkSpec) -> Result<(Snapshot<T>, Position, Vec<RunError>), RunError> {
+/// A whole checkpoint.
+#[derive(Debug)]
+pub struct Found<T> {
+    /// Its folder.
+    pub path: PathBuf,
+    /// What it holds.
+    pub snapshot: Snapshot<T>,
+    /// Where it stands.
+    pub position: Position,
+    /// What was wrong with newer ones.
+    pub passed_over: Vec<RunError>,
+}
+
+/// The newest whole checkpoint of a run.
+pub fn newest<T: Real>(run: &Path, network: &NetworkSpec) -> Result<Found<T>, RunError> {
     let mut passed_over = Vec::new();
     for path in list(run)?.into_iter().rev() {
-        match read(&path, network) {
-            Ok((snapshot, position)) => return Ok((snapshot, position, passed_over)),
-            Err(problem) => passed_over.push(problem),
+        // If a death came while it was replaced by a newer one of the same step, the older one stands beside it.
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let aside = path.with_file_name(format!(".{name}.aside"));
+        for path in [Some(path), aside.exists().then_some(aside)].into_iter().flatten() {
+            match read(&path, network) {
+                Ok((snapshot, position)) => return Ok(Found { path, snapshot, position, passed_over }),
+                Err(problem) => passed_over.push(problem),
+            }
         }
     }
     Err(match passed_over.into_iter().next() {
@@ -169,14 +211,19 @@ pub fn newest<T: Real>(run: &Path, network: &NetworkSpec) -> Result<(Snapshot<T>
 pub fn read<T: Real>(path: &Path, network: &NetworkSpec) -> Result<(Snapshot<T>, Position), RunError> {
     let state_path = path.join("state.json");
     let text = fs::read_to_string(&state_path).map_err(RunError::io("read", &state_path))?;
-    let state: State = serde_json::from_str(&text)
-        .map_err(|error| RunError::content(&state_path, format!("is not a checkpoint's state: {error}")))?;
+    let state: State = serde_json::from_str(&text).map_err(|error| {
+        let problem =
+            format!("is damaged: {} bytes with SHA-256 {} are no state: {error}", text.len(), sha256(text.as_bytes()));
+        RunError::content(&state_path, problem)
+    })?;
     if state.format != FORMAT {
         let problem = format!("has format {}, this program reads {FORMAT}", state.format);
         return Err(RunError::content(&state_path, problem));
     }
-    if sha256(text.replacen(&state.state_sha256, "", 1).as_bytes()) != state.state_sha256 {
-        return Err(RunError::content(&state_path, "is damaged: its text does not have the SHA-256 that stands in it"));
+    let actual = sha256(text.replacen(&state.state_sha256, "", 1).as_bytes());
+    if actual != state.state_sha256 {
+        let problem = format!("is damaged: its text has SHA-256 {actual}, {} stands in it", state.state_sha256);
+        return Err(RunError::content(&state_path, problem));
     }
     let model_path = path.join("model.safetensors");
     let model = read_checked(&model_path, &state.model_sha256)?;

@@ -4,7 +4,8 @@
 //! RUN/config.toml      fully resolved, re-runnable            RUN/metrics.csv   one row per step, and per evaluation
 //! RUN/overrides.txt    what was typed                         RUN/layers.csv    tidy: one row per step × layer
 //! RUN/meta.json        versions, seed, data, status           RUN/checkpoints/  step-N/: model, optimizer, state
-//! RUN/run.log          what was said on the way                  RUN/events.log    virtual time: every event of the first batches
+//! RUN/run.log          what was said on the way              RUN/events.log    virtual time: every event of the first batches
+//! RUN/generation       lives so far, with workers > 1
 //! ```
 //!
 //! Nothing is overwritten: a run directory that exists is refused, except to resume it. Read on: [`checkpoint`], [`table`],
@@ -116,6 +117,23 @@ impl RunDirectory {
             Err(fs::TryLockError::WouldBlock) => Err(RunError::InUse { path }),
             Err(fs::TryLockError::Error(error)) => Err(RunError::io("locked", &lock_path)(error)),
         }
+    }
+
+    /// Begins another life of the run, in which layers live in processes of their own; its number is on the disk before anybody is
+    /// told it.
+    pub fn next_generation(&self) -> Result<u64, RunError> {
+        let path = self.file("generation");
+        let generation = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(RunError::io("read", &path)(error)),
+            Ok(text) => {
+                let problem =
+                    |_| RunError::content(&path, "does not hold a number; write one there that no process knows");
+                text.trim_end().parse::<u64>().map_err(problem)?
+            }
+        };
+        write_atomic(&path, format!("{}\n", generation + 1).as_bytes())?;
+        Ok(generation + 1)
     }
 
     /// Where it is.

@@ -74,6 +74,7 @@ pub(crate) fn crew(placement: Placement, listen: Endpoint) -> Crew {
         batch_most: 64,
         source: Source::Callers { listen, secret: Secret::new(SECRET), patience },
         laws: None,
+        generation: 1,
     }
 }
 

@@ -111,7 +111,7 @@ fn learners<T: Real>(bench: &Bench<'_>) -> Result<Vec<Learner<T>>, ReproduceErro
     let weights = bench.weights::<T>(config.seed);
     let mut baseline = config.clone();
     baseline.learning.rule = RuleName::Backprop;
-    let baseline = assemble::machine(&baseline, &bench.network, weights.clone(), &Hands::Children)?;
+    let baseline = assemble::machine(&baseline, &bench.network, weights.clone(), (&Hands::Children, 1))?;
     let nudge = config.learning.nudge;
     let plan = Plan::named(RuleName::PcNudge, &bench.network, nudge, config.learning.nudging, FreePhase::Forward);
     let plan = plan.map_err(assemble::AssembleError::from)?;

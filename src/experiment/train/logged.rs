@@ -41,7 +41,7 @@ impl<T: Real> Trainer<'_, T> {
         if self.position.step >= self.config.record.event_log as u64 {
             return;
         }
-        if let (Machine::Virtual(network), Some(mut log)) = (&mut self.machine, self.events.take()) {
+        if let (Some(Machine::Virtual(network)), Some(mut log)) = (&mut self.machine, self.events.take()) {
             log.add(&Record::batch(self.position.step));
             network.log_to(log);
         }
@@ -49,7 +49,7 @@ impl<T: Real> Trainer<'_, T> {
 
     /// The batch is over.
     pub(super) fn end_events(&mut self) {
-        if let Machine::Virtual(network) = &mut self.machine
+        if let Some(Machine::Virtual(network)) = &mut self.machine
             && let Some(log) = network.take_log()
         {
             self.events = Some(log);

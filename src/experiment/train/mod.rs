@@ -7,6 +7,7 @@
 mod logged;
 mod opened;
 mod records;
+mod recovery;
 mod trainer;
 
 use std::path::{Path, PathBuf};
@@ -19,10 +20,12 @@ use super::machine::StepError;
 use super::workers::Hands;
 use crate::config::{Config, ScheduleMode};
 use crate::data::dataset::Splits;
+use crate::engine::EngineError;
 use crate::math::Real;
 use crate::rule::RuleName;
 use crate::run::RunError;
 use crate::run::meta::{self, Meta, Status};
+use crate::transaction::Exhausted;
 use trainer::Trainer;
 
 /// Where a run begins.
@@ -80,6 +83,32 @@ pub enum TrainError {
         step: u64,
         /// The run.
         run: PathBuf,
+    },
+    /// Workers were lost too often.
+    #[error("after {step} training steps: {loss}; given up, because {exhausted}{}; go on with: asynapse train --resume {}", standing(.checkpoint), .run.display())]
+    GivenUp {
+        /// Steps made before the last loss.
+        step: u64,
+        /// The last loss.
+        loss: String,
+        /// Which limit was reached.
+        exhausted: Exhausted,
+        /// The last checkpoint.
+        checkpoint: Option<PathBuf>,
+        /// The run.
+        run: PathBuf,
+    },
+    /// A checkpoint could not be written.
+    #[error("the checkpoint after training step {step} could not be made: {source}{}; go on with: asynapse train --resume {}", standing(.checkpoint), .run.display())]
+    NotStored {
+        /// Steps made.
+        step: u64,
+        /// The last good checkpoint.
+        checkpoint: Option<PathBuf>,
+        /// The run.
+        run: PathBuf,
+        /// Why not.
+        source: RunError,
     },
     /// The stored run used other data.
     #[error("{what} changed since the run began: {was} then, {is} now; a resumed run needs the same data")]
@@ -189,7 +218,11 @@ pub fn train<T: Real>(
         Err(TrainError::Interrupted { .. }) => Status::Interrupted,
         Err(
             TrainError::Weights { .. }
-            | TrainError::Step { source: StepError::NotFinite { .. } | StepError::Loss(_), .. },
+            | TrainError::Step {
+                source:
+                    StepError::NotFinite { .. } | StepError::Loss(_) | StepError::Engine(EngineError::Refused { .. }),
+                ..
+            },
         ) => Status::Diverged,
         Err(_) => Status::Failed,
     };

@@ -8,7 +8,7 @@ use crate::config::{Config, to_toml};
 use crate::data::dataset::Splits;
 use crate::math::Real;
 use crate::network::NetworkSpec;
-use crate::run::checkpoint::{self, Position, Snapshot};
+use crate::run::checkpoint::{self, Found, Position, Snapshot};
 use crate::run::events;
 use crate::run::meta::{Meta, Status};
 use crate::run::table::{LayerRow, MetricsRow, Table};
@@ -41,7 +41,7 @@ pub(super) fn create<T>(
         metrics: Table::create::<MetricsRow>(&run, "metrics.csv")?,
         layers: Table::create::<LayerRow>(&run, "layers.csv")?,
         run,
-        position: Position { step: 0, epoch: 0, batch: 0, wall_s: 0.0, links: Vec::new() },
+        position: beginning(),
         checkpoint: None,
         notes: Vec::new(),
     })
@@ -57,11 +57,13 @@ pub(super) fn resume<T: Real>(
     let run = RunDirectory::open(path)?;
     let stored = Meta::read(path)?;
     same_data(&stored.data, &splits.sources)?;
-    let (snapshot, position, passed_over) = checkpoint::newest::<T>(path, network)?;
+    let Standing { position, checkpoint, mut notes } = if stored.status == Status::Done {
+        standing(checkpoint::newest::<T>(path, network)?)
+    } else {
+        newest(path, network)?
+    };
     let epochs = config.learning.epochs as u64;
     not_beyond(path, &position, epochs)?;
-    let newest = checkpoint::list(path)?.into_iter().rev().nth(passed_over.len());
-    let mut notes: Vec<String> = passed_over.iter().map(|problem| format!("passed over: {problem}")).collect();
     if config.record.event_log > 0 && position.step > 0 {
         logged::kept(&run.file(events::FILE), config, &position)?;
     }
@@ -75,8 +77,34 @@ pub(super) fn resume<T: Real>(
         run.configure(&to_toml(config), overrides)?;
         describe(config, splits)
     };
-    let checkpoint = newest.map(|newest| (newest, snapshot));
     Ok(Opened { run, meta, metrics, layers, position, checkpoint, notes })
+}
+
+/// Where a training can begin.
+pub(super) struct Standing<T> {
+    pub(super) position: Position,
+    pub(super) checkpoint: Option<(PathBuf, Snapshot<T>)>,
+    /// Worth saying.
+    pub(super) notes: Vec<String>,
+}
+
+fn beginning() -> Position {
+    Position { step: 0, epoch: 0, batch: 0, wall_s: 0.0, links: Vec::new() }
+}
+
+fn standing<T>(found: Found<T>) -> Standing<T> {
+    let Found { path, snapshot, position, passed_over } = found;
+    let notes = passed_over.iter().map(|problem| format!("passed over: {problem}")).collect();
+    Standing { position, checkpoint: Some((path, snapshot)), notes }
+}
+
+/// The newest whole checkpoint of a run that has not ended; or its beginning, if it was too short for one.
+pub(super) fn newest<T: Real>(run: &Path, network: &NetworkSpec) -> Result<Standing<T>, RunError> {
+    if checkpoint::list(run)?.is_empty() {
+        let notes = vec!["there is no checkpoint yet: it begins with the first step".to_owned()];
+        return Ok(Standing { position: beginning(), checkpoint: None, notes });
+    }
+    checkpoint::newest(run, network).map(standing)
 }
 
 fn not_beyond(path: &Path, position: &Position, epochs: u64) -> Result<(), RunError> {

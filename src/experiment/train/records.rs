@@ -1,6 +1,6 @@
 //! What is written down of a step, and the evaluations at the end of an epoch.
 
-use super::trainer::Trainer;
+use super::trainer::{Trainer, running};
 use super::{Evaluation, Observer, TrainError};
 use crate::data::dataset::{Dataset, Splits};
 use crate::energy::Score;
@@ -107,12 +107,12 @@ impl<T: Real> Trainer<'_, T> {
         let samples: Vec<usize> = (0..count).collect();
         let mut total = Score::default();
         // Far from the batches of training, so that an evaluation shifts none of their draws.
-        self.machine.count_batches_from((1 << 62) + (self.position.step << 20));
+        running(&mut self.machine).count_batches_from((1 << 62) + (self.position.step << 20));
         for (part, samples) in (first..).zip(samples.chunks(EVALUATION_BATCH)) {
             self.number(part)?;
             let procedure = Procedure { plan: self.plan.as_ref(), limits: assemble::limits(self.config) };
             let (data, target) = set(&self.splits).batch::<T>(samples);
-            let score = self.machine.evaluate((&data, &target), &self.network, procedure);
+            let score = running(&mut self.machine).evaluate((&data, &target), &self.network, procedure);
             let score = score.map_err(|source| self.failed(source))?;
             total.loss += score.loss;
             total.correct += score.correct;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::opened::{self, Opened};
+use super::recovery::Recovery;
 use super::{Beginning, Evaluation, Observer, Progress, Summary, TrainError};
 use crate::config::Config;
 use crate::data::dataset::Splits;
@@ -31,7 +32,12 @@ pub(super) struct Trainer<'a, T: Real> {
     pub(super) network: NetworkSpec,
     pub(super) plan: Option<Plan>,
     pub(super) splits: Splits,
-    pub(super) machine: Machine<T>,
+    pub(super) hands: &'a Hands,
+    /// Until its workers are there, and after one of them was lost, there is none.
+    pub(super) machine: Option<Machine<T>>,
+    /// What the next machine goes on from.
+    pub(super) standing: Option<Snapshot<T>>,
+    pub(super) recovery: Recovery,
     pub(super) run: RunDirectory,
     pub(super) meta: Meta,
     pub(super) metrics: Table,
@@ -48,7 +54,7 @@ pub(super) struct Trainer<'a, T: Real> {
 
 impl<'a, T: Real> Trainer<'a, T> {
     pub(super) fn begin(
-        (config, hands): (&'a Config, &Hands),
+        (config, hands): (&'a Config, &'a Hands),
         network: NetworkSpec,
         splits: Splits,
         beginning: Beginning,
@@ -66,21 +72,12 @@ impl<'a, T: Real> Trainer<'a, T> {
             // Targets of all samples are zeros and ones: one shows the range of all.
             plan.admits(&network, &splits.train.batch::<T>(&[0]).1).map_err(AssembleError::from)?;
         }
-        let engine_failed = |source| TrainError::Step { step: 0, checkpoint: None, source };
         let opened = match &beginning {
             Beginning::New { name, overrides } => opened::create(config, &splits, name, overrides)?,
             Beginning::Resume { run, overrides } => opened::resume(config, &network, &splits, (run, overrides))?,
         };
         let Opened { run, meta, metrics, layers, position, checkpoint, notes } = opened;
-        let weights = network.initial_weights::<T>(config.model.init, config.seed);
-        let mut machine = assemble::machine(config, &network, weights, hands).map_err(engine_failed)?;
-        let (checkpoint, snapshot) = checkpoint.unzip();
-        if let Some(snapshot) = snapshot
-            && !machine.install(snapshot).map_err(engine_failed)?
-        {
-            let problem = "holds states of another optimiser than learning.optimizer";
-            return Err(RunError::content(&run.file("checkpoints"), problem).into());
-        }
+        let (checkpoint, standing) = checkpoint.unzip();
         if meta.status != Status::Done {
             meta.write(&run)?;
         }
@@ -89,7 +86,10 @@ impl<'a, T: Real> Trainer<'a, T> {
             network,
             plan,
             splits,
-            machine,
+            hands,
+            machine: None,
+            standing,
+            recovery: Recovery::default(),
             run,
             meta,
             metrics,
@@ -116,11 +116,22 @@ impl<'a, T: Real> Trainer<'a, T> {
         self.batches() * self.config.learning.epochs as u64
     }
 
+    /// Trains to the end. A lost worker is made up for, so often as that makes sense.
     pub(super) fn run(
         &mut self,
         cancel: &CancellationToken,
         observer: &mut dyn Observer,
     ) -> Result<Summary, TrainError> {
+        loop {
+            let outcome = self.raise().and_then(|()| self.train(cancel, observer));
+            match outcome {
+                Err(error) => self.recover(error, observer)?,
+                Ok(summary) => return Ok(summary),
+            }
+        }
+    }
+
+    fn train(&mut self, cancel: &CancellationToken, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
         let epochs = self.config.learning.epochs as u64;
         let mut last = None;
         while self.position.epoch < epochs {
@@ -171,17 +182,18 @@ impl<'a, T: Real> Trainer<'a, T> {
         let every = self.config.record.cosine_every as u64;
         let compare = self.plan.is_some() && every > 0 && self.position.step.is_multiple_of(every);
         let exact = if compare {
-            let weights = self.machine.snapshot().map_err(|source| self.failed(source))?.weights;
+            let weights = running(&mut self.machine).snapshot().map_err(|source| self.failed(source))?.weights;
             Some(backprop::gradient(&self.network, &weights, &data, &target).parameters)
         } else {
             None
         };
         self.number(0)?;
-        self.machine.count_batches_from(self.position.step);
-        let purpose = if compare { Purpose::LearnAndShow } else { Purpose::Learn };
         self.begin_events();
         let procedure = Procedure { plan: self.plan.as_ref(), limits: assemble::limits(self.config) };
-        let record = self.machine.step((&data, &target), procedure, purpose);
+        let machine = running(&mut self.machine);
+        machine.count_batches_from(self.position.step);
+        let purpose = if compare { Purpose::LearnAndShow } else { Purpose::Learn };
+        let record = machine.step((&data, &target), procedure, purpose);
         self.end_events();
         let record = record.map_err(|source| self.failed(source))?;
         let closeness = exact.zip(record.estimate.as_ref()).map(|(exact, estimate)| closeness(estimate, &exact));
@@ -199,7 +211,8 @@ impl<'a, T: Real> Trainer<'a, T> {
     /// interrupted. Part 0 of a step is its training, the others are batches of the evaluation after it.
     pub(super) fn number(&mut self, part: u64) -> Result<(), TrainError> {
         if assemble::numerics(self.config).is_noisy() {
-            self.machine.number(self.position.step << 24 | part).map_err(|source| self.failed(source))?;
+            let number = self.position.step << 24 | part;
+            running(&mut self.machine).number(number).map_err(|source| self.failed(source))?;
         }
         Ok(())
     }
@@ -209,16 +222,26 @@ impl<'a, T: Real> Trainer<'a, T> {
     }
 
     fn write_checkpoint(&mut self) -> Result<(), TrainError> {
-        let snapshot = self.machine.snapshot().map_err(|source| self.failed(source))?;
+        let machine = running(&mut self.machine);
+        let snapshot = machine.store().and_then(|at| Ok((at, machine.snapshot()?)));
+        let (at, snapshot) = snapshot.map_err(|source| self.failed(source))?;
+        let step = self.position.step;
+        assert!(at.is_none_or(|at| at == step), "layers are at step {at:?}, the run at {step}");
         if let Some(layer) = not_finite(&snapshot) {
             return Err(TrainError::Weights { step: self.position.step, layer, checkpoint: self.checkpoint.clone() });
         }
-        self.flush()?;
         self.position.links = self.links();
-        let path = checkpoint::write(&self.run, &snapshot, &self.position, self.config.record.keep)?;
-        tracing::info!(step = self.position.step, path = %path.display(), "checkpoint");
+        let written = self
+            .flush()
+            .and_then(|()| checkpoint::write(&self.run, &snapshot, &self.position, self.config.record.keep));
+        let path = written.map_err(|source| {
+            let (checkpoint, run) = (self.checkpoint.clone(), self.run.path().to_path_buf());
+            TrainError::NotStored { step, checkpoint, run, source }
+        })?;
+        tracing::info!(step, path = %path.display(), "checkpoint");
         self.checkpoint = Some(path);
-        Ok(())
+        self.recovery.stored(step, (&self.cosines, &self.ends));
+        running(&mut self.machine).written().map_err(|source| self.failed(source))
     }
 
     pub(super) fn flush(&mut self) -> Result<(), RunError> {
@@ -231,7 +254,7 @@ impl<'a, T: Real> Trainer<'a, T> {
     /// What has happened on every link since the run began.
     fn links(&self) -> Vec<((usize, usize), Tally)> {
         let before = |link: (usize, usize)| self.began_at.links.iter().find(|(known, _)| *known == link);
-        let tallies = self.machine.tallies().into_iter();
+        let tallies = self.machine.as_ref().map(Machine::tallies).unwrap_or_default().into_iter();
         tallies.map(|(link, tally)| (link, before(link).map_or(tally, |(_, before)| tally.plus(before)))).collect()
     }
 
@@ -257,6 +280,11 @@ impl<'a, T: Real> Trainer<'a, T> {
             checkpoint: self.checkpoint.clone(),
         }
     }
+}
+
+/// The machine, which is there as long as steps are made.
+pub(super) fn running<T: Real>(machine: &mut Option<Machine<T>>) -> &mut Machine<T> {
+    machine.as_mut().expect("a machine is raised before the first step and after every loss")
 }
 
 /// The layer to which weights lead that are not finite.

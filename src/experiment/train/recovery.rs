@@ -1,0 +1,133 @@
+//! What happens when a worker is lost: everything that is left of the old generation ends, and the next one goes on at the newest
+//! whole checkpoint, all layers from there, survivors too. In lock-step what is done again has the same bits; free-running every
+//! update is still made exactly once, with other bits, because no two free-running runs have the same.
+//!
+//! This is `--resume` without leaving the process. How often it is tried says `crate::transaction::Budget`.
+
+use std::thread;
+use std::time::Instant;
+
+use super::opened::{Standing, newest};
+use super::trainer::Trainer;
+use super::{Observer, TrainError};
+use crate::engine::{EngineError, crash};
+use crate::experiment::assemble;
+use crate::experiment::machine::StepError;
+use crate::experiment::workers::Hands;
+use crate::math::Real;
+use crate::run::RunError;
+use crate::run::table::{LayerRow, MetricsRow, Table};
+use crate::settling::StopReason;
+use crate::transaction::{Budget, Decision};
+
+/// What has to be known to go back.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    budget: Budget,
+    since: Instant,
+    generation: u64,
+    /// What the summary counted, up to this checkpoint.
+    counted: (u64, Vec<f64>, Vec<(StopReason, u64)>),
+}
+
+impl Default for Recovery {
+    fn default() -> Self {
+        Self { budget: Budget::default(), since: Instant::now(), generation: 1, counted: Default::default() }
+    }
+}
+
+impl Recovery {
+    /// A checkpoint of this step is on the disk.
+    pub(super) fn stored(&mut self, step: u64, (cosines, ends): (&[f64], &[(StopReason, u64)])) {
+        self.budget.stored();
+        self.counted = (step, cosines.to_vec(), ends.to_vec());
+    }
+}
+
+impl<T: Real> Trainer<'_, T> {
+    /// Brings up a machine that stands where the training does, if there is none.
+    pub(super) fn raise(&mut self) -> Result<(), TrainError> {
+        if self.machine.is_some() {
+            return Ok(());
+        }
+        if assemble::is_spread(self.config, self.hands) {
+            self.recovery.generation = self.run.next_generation()?;
+            crash::point("coordinator.generation");
+        }
+        let weights = self.network.initial_weights::<T>(self.config.model.init, self.config.seed);
+        let hands = (self.hands, self.recovery.generation);
+        let machine = assemble::machine(self.config, &self.network, weights, hands);
+        let mut machine = machine.map_err(|source| self.failed(source))?;
+        if let Some(snapshot) = self.standing.take()
+            && !machine.install(snapshot).map_err(|source| self.failed(source))?
+        {
+            let problem = "holds states of another optimiser than learning.optimizer";
+            return Err(RunError::content(&self.run.file("checkpoints"), problem).into());
+        }
+        machine.stand_at(self.position.step);
+        crash::point("coordinator.raised");
+        self.machine = Some(machine);
+        Ok(())
+    }
+
+    /// Goes back to the newest checkpoint if a worker was lost and there is patience left; otherwise hands the error back.
+    pub(super) fn recover(&mut self, error: TrainError, observer: &mut dyn Observer) -> Result<(), TrainError> {
+        let Some((worker, loss)) = self.lost(&error) else { return Err(error) };
+        let step = self.position.step;
+        // The end of the old generation: connections are closed, processes are gone.
+        self.machine = None;
+        crash::point("coordinator.ended");
+        match self.recovery.budget.lost(worker, self.recovery.since.elapsed()) {
+            Decision::GiveUp(exhausted) => {
+                let (checkpoint, run) = (self.checkpoint.clone(), self.run.path().to_path_buf());
+                return Err(TrainError::GivenUp { step, loss, exhausted, checkpoint, run });
+            }
+            Decision::Restart(pause) => thread::sleep(pause),
+        }
+        let Standing { position, checkpoint, notes } = newest::<T>(self.run.path(), &self.network)?;
+        notes.iter().for_each(|note| observer.said(note));
+        let wall_s = self.position.wall_s;
+        self.position = position;
+        self.position.wall_s = wall_s;
+        (self.checkpoint, self.standing) = checkpoint.unzip();
+        self.flush()?;
+        self.metrics = Table::resume::<MetricsRow>(&self.run, "metrics.csv", &self.position)?;
+        self.layers = Table::resume::<LayerRow>(&self.run, "layers.csv", &self.position)?;
+        let (at, cosines, ends) = self.recovery.counted.clone();
+        (self.cosines, self.ends) = if at == self.position.step { (cosines, ends) } else { Default::default() };
+        let (next, from) = (self.recovery.generation + 1, self.position.step);
+        observer.said(&format!(
+            "after {step} training steps: {loss}; generation {next} starts all workers anew and goes on after step {from}"
+        ));
+        Ok(())
+    }
+
+    /// Which worker was lost, if it is known, and what happened; `None` if another generation would help nothing, or nobody could
+    /// start the workers.
+    fn lost(&self, error: &TrainError) -> Option<(Option<usize>, String)> {
+        let TrainError::Step { source, .. } = error else { return None };
+        if !(assemble::is_spread(self.config, self.hands) && matches!(self.hands, Hands::Children)) {
+            return None;
+        }
+        let of_engine = |error: &EngineError| match error {
+            EngineError::Lost { loss, .. } => Some((Some(loss.worker), loss.to_string())),
+            EngineError::LinkBroken { .. } | EngineError::Ended { .. } => Some((None, error.to_string())),
+            _ => None,
+        };
+        match source {
+            StepError::Engine(error) => of_engine(error),
+            #[cfg(unix)]
+            StepError::Process(error) => {
+                use crate::process::ProcessError;
+                match error {
+                    ProcessError::Engine(error) => of_engine(error),
+                    ProcessError::Ended { .. } | ProcessError::Worker { .. } | ProcessError::Absent { .. } => {
+                        Some((None, error.to_string()))
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
