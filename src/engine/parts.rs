@@ -102,6 +102,13 @@ pub(super) fn split<T: Real>(network: &NetworkSpec, layer: usize, whole: Extract
     if groups == 1 {
         return vec![whole];
     }
+    if let Extract::State(state) = &whole
+        && state.nrows() == network.widths()[layer]
+    {
+        let rows = |group| Slice::from(network.rows(layer, group));
+        let cut = |group| Extract::State(state.slice_axis(Axis(0), rows(group)).as_standard_layout().into_owned());
+        return (0..groups).map(cut).collect();
+    }
     let Extract::Weights(parameters, optimizers) = whole else { return vec![Extract::Nothing; groups] };
     let (rows, all) = parameters.weights.dim();
     (0..groups)

@@ -1,7 +1,7 @@
 //! What a layer learns, and what it hands out or takes in when a checkpoint or a comparison asks.
 
-use super::{Layer, LayerError};
-use crate::math::Real;
+use super::{Body, Layer, LayerError};
+use crate::math::{Field, Real};
 use crate::signal::{Extract, Phase, Reading, Wanted};
 
 impl<T: Real> Layer<T> {
@@ -71,11 +71,25 @@ impl<T: Real> Layer<T> {
         })
     }
 
+    /// The state from which a phase may go on that begins where the one before ended. Data and clamped outputs are presented.
+    fn install_state(&mut self, state: Field<T>) -> Result<(), LayerError> {
+        if state.nrows() != self.units {
+            return Err(self.fault(format!("a state of shape {:?} does not fit", state.dim())));
+        }
+        match &mut self.body {
+            Body::Hidden(own) => *own = state,
+            Body::Output { state: own, .. } if self.network.energy().has_output_state() => *own = state,
+            Body::Input(_) | Body::Output { .. } => {}
+        }
+        Ok(())
+    }
+
     pub(super) fn install(&mut self, extract: Extract<T>) -> Result<(), LayerError> {
         let (parameters, states) = match extract {
             Extract::Weights(parameters, states) => (parameters, states),
             Extract::Feedback(state) => return self.install_feedback(state),
             Extract::Precision(logarithms) => return self.install_precision(logarithms),
+            Extract::State(state) => return self.install_state(state),
             Extract::Nothing => return Ok(()),
             _ => return Err(self.fault("only weights can be installed".into())),
         };

@@ -39,7 +39,7 @@ pub(super) struct Coding<T> {
     rate: T,
     pub(super) order: Order,
     /// `x_0 … x_{L−1}`.
-    x: Vec<Field<T>>,
+    pub(super) x: Vec<Field<T>>,
     target: Field<T>,
     /// `W_1 x_0 + b_1`, which does not change while the data are clamped.
     first: Field<T>,

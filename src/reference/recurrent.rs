@@ -32,7 +32,7 @@ pub(super) struct Recurrent<T> {
     network: NetworkSpec,
     rate: T,
     /// `x_0 … x_L`.
-    x: Vec<Field<T>>,
+    pub(super) x: Vec<Field<T>>,
     /// `s_0 … s_L`.
     s: Vec<Field<T>>,
     /// `a_l` at index l; index 0 is not used. Likewise `drive`.

@@ -154,6 +154,34 @@ impl<T: Real> Synchronous<T> {
         }
     }
 
+    /// Goes on from states that were handed out, if there are any; false if they do not fit.
+    pub fn install_states(&mut self, states: Vec<Field<T>>) -> bool {
+        let widths = self.network.widths();
+        let batch = states.first().map_or(0, Field::ncols);
+        if states.is_empty() {
+            return true;
+        }
+        if states.len() != widths.len()
+            || states.iter().zip(widths).any(|(state, &width)| state.dim() != (width, batch))
+        {
+            return false;
+        }
+        // A batch of that size makes the room, and the states are put into it.
+        let zeros = |width: usize| Field::<T>::zeros((width, batch));
+        let (data, target) = (states[0].clone(), zeros(widths[widths.len() - 1]));
+        match &mut self.states {
+            States::Coding(coding) => {
+                coding.present(&data, &target, &self.weights);
+                coding.x.iter_mut().zip(states).for_each(|(x, state)| *x = state);
+            }
+            States::Recurrent(recurrent) => {
+                recurrent.present(&data, &target);
+                recurrent.x = states;
+            }
+        }
+        true
+    }
+
     /// A new batch.
     pub fn present(&mut self, data: &Field<T>, target: &Field<T>) {
         let widths = self.network.widths();

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! checkpoints/step-00000938/model.safetensors      "0.weight", "0.bias", "2.weight", …  as nn.Sequential(Linear, f, Linear, …)
-//!                           optimizer.safetensors  "0.weight.first", "0.weight.second", …; "2.feedback", … if it is not tied
+//!                           optimizer.safetensors  "0.weight.first", "0.weight.second", …; "2.feedback", … if it is not tied; "state.0", …
+//!                                                  where a free phase begins at the states of the batch before
 //!                           state.json             step, epoch, batch, digests of the two files and of itself
 //! ```
 //!
@@ -22,13 +23,14 @@ use sha2::{Digest, Sha256};
 
 mod feedback;
 mod precision;
+mod states;
 
 use super::atomic::{sync_folder, write_synced};
 use super::{RunDirectory, RunError};
 use crate::engine::virtual_time::links::Tally;
 use crate::engine::crash;
 use crate::math::optimizer::OptimizerState;
-use crate::math::{Dtype, Real};
+use crate::math::{Dtype, Field, Real};
 use crate::network::{FeedbackState, NetworkSpec, Parameters, Weights};
 
 /// Version of the format of `state.json`.
@@ -48,6 +50,8 @@ pub struct Snapshot<T> {
     pub feedback: Vec<FeedbackState<T>>,
     /// ln Π of the units of layers 1 … L − 1, or none if precisions are not learned.
     pub precisions: Vec<Vec<T>>,
+    /// `x_0 … x_L` where free phases begin at the states of the batch before; otherwise none.
+    pub states: Vec<Field<T>>,
 }
 
 /// Where in the training a checkpoint stands.
@@ -236,7 +240,8 @@ pub fn read<T: Real>(path: &Path, network: &NetworkSpec) -> Result<(Snapshot<T>,
         .map_err(|problem| RunError::content(&optimizer_path, problem))?;
     let precisions =
         precision::parse(&bytes, network).map_err(|problem| RunError::content(&optimizer_path, problem))?;
-    Ok((Snapshot { weights, optimizers, feedback, precisions }, state.position))
+    let states = states::parse(&bytes, network).map_err(|problem| RunError::content(&optimizer_path, problem))?;
+    Ok((Snapshot { weights, optimizers, feedback, precisions, states }, state.position))
 }
 
 /// Reads weights alone, from any file with the names of an `nn.Sequential` state dict.
@@ -310,6 +315,7 @@ fn optimizer_bytes<T: Real>(snapshot: &Snapshot<T>) -> Result<Vec<u8>, String> {
     }
     feedback::entries(&snapshot.feedback, &mut entries);
     precision::entries(&snapshot.precisions, &mut entries);
+    states::entries(&snapshot.states, &mut entries);
     serialize::<T>(&entries)
 }
 

@@ -19,12 +19,14 @@ impl<T: Real> Machine<T> {
                 weights: reference.weights().clone(),
                 feedback: reference.feedback(),
                 precisions: reference.precisions(),
+                states: Vec::new(),
             },
             Self::Backprop(baseline) => Snapshot {
                 optimizers: of(baseline.optimizers()),
                 weights: baseline.weights().clone(),
                 feedback: Vec::new(),
                 precisions: Vec::new(),
+                states: Vec::new(),
             },
             Self::Actors(_) | Self::Virtual(_) => {
                 let mut snapshot = Snapshot {
@@ -32,6 +34,7 @@ impl<T: Real> Machine<T> {
                     optimizers: Vec::new(),
                     feedback: Vec::new(),
                     precisions: Vec::new(),
+                    states: Vec::new(),
                 };
                 for extract in self.extract(Wanted::Weights)? {
                     if let Extract::Weights(parameters, Some(states)) = extract {
@@ -85,6 +88,7 @@ impl<T: Real> Machine<T> {
                 reference.install(snapshot.weights);
                 let fits = restore(reference.optimizers(), snapshot.optimizers);
                 let fits = reference.install_precisions(snapshot.precisions) && fits;
+                let fits = reference.install_states(snapshot.states) && fits;
                 reference.install_feedback(snapshot.feedback) && fits
             }
             Self::Backprop(baseline) => {
@@ -102,7 +106,8 @@ impl<T: Real> Machine<T> {
                 let precisions = std::iter::once(Extract::Nothing)
                     .chain(snapshot.precisions.into_iter().map(Extract::Precision))
                     .collect();
-                let parts: [Vec<Extract<T>>; 3] = [extracts.collect(), feedback, precisions];
+                let states = snapshot.states.into_iter().map(Extract::State).collect();
+                let parts: [Vec<Extract<T>>; 4] = [extracts.collect(), feedback, precisions, states];
                 let installed = parts.into_iter().try_for_each(|part| match self {
                     Self::Actors(engine) => engine.install(part),
                     Self::Virtual(network) => network.install(part),

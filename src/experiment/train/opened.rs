@@ -57,10 +57,10 @@ pub(super) fn resume<T: Real>(
     let run = RunDirectory::open(path)?;
     let stored = Meta::read(path)?;
     same_data(&stored.data, &splits.sources)?;
-    let Standing { position, checkpoint, mut notes } = if stored.status == Status::Done {
-        standing(checkpoint::newest::<T>(path, network)?)
-    } else {
-        newest(path, network)?
+    // One that was ended from outside may have been too short for a checkpoint; the others are of no use without.
+    let Standing { position, checkpoint, mut notes } = match stored.status {
+        Status::Running | Status::Interrupted | Status::Failed => newest(path, network)?,
+        Status::Done | Status::Diverged => standing(checkpoint::newest::<T>(path, network)?),
     };
     let epochs = config.learning.epochs as u64;
     not_beyond(path, &position, epochs)?;

@@ -19,7 +19,7 @@ use crate::experiment::workers::Hands;
 use crate::math::Real;
 use crate::network::{NetworkSpec, Weights};
 use crate::reference::backprop;
-use crate::rule::{Plan, RuleName};
+use crate::rule::{FreePhase, Plan, RuleName};
 use crate::run::checkpoint::{self, Position, Snapshot};
 use crate::run::meta::{Meta, Status};
 use crate::run::table::{Table, write_links};
@@ -223,7 +223,11 @@ impl<'a, T: Real> Trainer<'a, T> {
 
     fn write_checkpoint(&mut self) -> Result<(), TrainError> {
         let machine = running(&mut self.machine);
-        let snapshot = machine.store().and_then(|at| Ok((at, machine.snapshot()?)));
+        let goes_on = self.config.inference.free_phase == FreePhase::Persistent;
+        let snapshot = machine.store().and_then(|at| {
+            let states = if goes_on { machine.states()? } else { Vec::new() };
+            Ok((at, Snapshot { states, ..machine.snapshot()? }))
+        });
         let (at, snapshot) = snapshot.map_err(|source| self.failed(source))?;
         let step = self.position.step;
         assert!(at.is_none_or(|at| at == step), "layers are at step {at:?}, the run at {step}");
