@@ -1,6 +1,7 @@
 //! One integration binary. Each file is a family of oracles; see ARCHITECTURE.md for which oracle guards what.
 
 mod audit;
+mod checkpoints;
 mod cli;
 mod common;
 mod continual;
@@ -23,6 +24,7 @@ mod shards;
 mod silence;
 mod stalls;
 mod tidy;
+mod transaction;
 #[cfg(unix)]
 mod transports;
 mod virtual_delays;

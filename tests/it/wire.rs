@@ -10,6 +10,7 @@ use asynapse::network::{FeedbackState, NetworkSpec, Parameters};
 use asynapse::signal::{
     Content, Directive, Extract, Motion, Origin, Phase, Reading, Report, Signal, Stamp, Teaching, Wanted,
 };
+use asynapse::transaction::{self, Ticket};
 use asynapse::wire::control::{self, Bounds, HEAD_MOST, Order, Parcel, Tiding};
 use asynapse::wire::frame::{self, Direction, HEADER, Header, Heading, Link};
 use asynapse::wire::handshake::{self, Hello, Purpose, Secret};
@@ -227,6 +228,7 @@ fn directives_survive<T: Real>() {
         (1, Directive::Remember),
         (1, Directive::Collect { coefficient: -f64::MIN_POSITIVE }),
         (1, Directive::Learn),
+        (1, Directive::Transact(transaction::Order::Commit(Ticket { generation: 3, step: u64::MAX }))),
         (1, Directive::Extract(Wanted::Estimate)),
         (0, Directive::Install(Box::new(weights::<T>().0))),
         (1, Directive::Install(Box::new(Extract::Precision(vec![T::of(0.5); 4])))),
@@ -257,7 +259,9 @@ fn every_directive_is_read_as_it_was_written() {
 #[test]
 fn tidings_are_read_as_they_were_written() {
     let network = network();
-    for tiding in [Tiding::Report(report()), Tiding::Fault(2, "why".to_owned()), Tiding::LinkBroken(0)] {
+    let vote = transaction::Answer::Vote(Ticket { generation: 1, step: 7 }, false);
+    let answer = Tiding::Extract(1, Parcel::Answer(vote));
+    for tiding in [Tiding::Report(report()), Tiding::Fault(2, "why".to_owned()), Tiding::LinkBroken(0), answer] {
         let back: Tiding = control::decode("a tiding", &control::encode(&tiding)).expect("a tiding");
         assert_eq!(back.numbers(bounds(&network)), Ok(0));
         assert_eq!(back, tiding);

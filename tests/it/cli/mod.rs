@@ -22,6 +22,8 @@ mod interrupted;
 #[cfg(target_os = "linux")]
 mod processes;
 mod program;
+#[cfg(target_os = "linux")]
+mod recovered;
 mod refused;
 mod replayed;
 mod reproduce;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::program::{Bench, Running};
 
 /// 25 batches in an epoch; a checkpoint at every third.
-const SLOW: [&str; 5] = [
+pub(super) const SLOW: [&str; 5] = [
     "data.batch_size=8",
     "inference.max_infer_iters=100",
     "record.checkpoint_every=3",
@@ -21,7 +21,7 @@ const SLOW: [&str; 5] = [
 ];
 
 /// Process id, parent and state of every process there is, from the system.
-fn processes() -> Vec<(u32, u32, char)> {
+pub(super) fn processes() -> Vec<(u32, u32, char)> {
     let entries = fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
     let stat = |entry: fs::DirEntry| {
         let pid: u32 = entry.file_name().to_string_lossy().parse().ok()?;
@@ -34,20 +34,20 @@ fn processes() -> Vec<(u32, u32, char)> {
 }
 
 /// The workers of a run, in the order in which they were started.
-fn workers(process: &Running) -> Vec<u32> {
+pub(super) fn workers(process: &Running) -> Vec<u32> {
     let mut found: Vec<u32> =
         processes().into_iter().filter(|(_, parent, _)| *parent == process.pid()).map(|(pid, ..)| pid).collect();
     found.sort_unstable();
     found
 }
 
-fn is_there(pid: u32) -> bool {
+pub(super) fn is_there(pid: u32) -> bool {
     processes().iter().any(|(found, _, state)| *found == pid && *state != 'Z')
 }
 
 /// Waits until none of these processes is left.
 #[track_caller]
-fn gone(pids: &[u32]) {
+pub(super) fn gone(pids: &[u32]) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while let Some(pid) = pids.iter().find(|&&pid| is_there(pid)) {
         assert!(Instant::now() < deadline, "process {pid} is still there");
@@ -55,12 +55,12 @@ fn gone(pids: &[u32]) {
     }
 }
 
-fn signal(name: &str, pid: u32) {
+pub(super) fn signal(name: &str, pid: u32) {
     assert!(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().expect("kill").success());
 }
 
 /// A run on three workers that would go on for hours, some checkpoints old, and its workers.
-fn begun(bench: &Bench, more: &[&str]) -> (Running, Vec<u32>) {
+pub(super) fn begun(bench: &Bench, more: &[&str]) -> (Running, Vec<u32>) {
     let mut process = bench.start_training("a", &[&SLOW[..], &["workers=3"], more].concat());
     let run = bench.run_directory("a");
     process.until("its checkpoints", || (run.checkpoints().len() >= 2).then_some(()));
@@ -116,35 +116,6 @@ fn a_resumed_run_may_live_in_other_processes() {
     bench.train("parts", &["workers=3"]).expect(0);
     bench.resume("parts", &["learning.epochs=2", "workers=2", "links.transport=tcp"]).expect(0);
     assert!(bench.run_directory("parts").learnt() == bench.run_directory("whole").learnt());
-}
-
-#[test]
-fn a_killed_worker_ends_the_run_with_its_name_and_the_run_can_go_on() {
-    for (victim, mode) in [(0, "lock-step"), (1, "free-running"), (2, "lock-step")] {
-        let bench = Bench::new();
-        let (process, workers) = begun(&bench, &[&format!("schedule.mode={mode}")]);
-        assert_eq!(bench.socket_folders(), 0, "nobody can call any more");
-        signal("KILL", workers[victim]);
-        let outcome = process.wait().expect(75);
-        let named = format!("worker {victim} (process {}, layer {victim}) was killed", workers[victim]);
-        let outcome = outcome.says(&[&named, "the other workers were told to end", "last good checkpoint"]);
-        assert!(outcome.stdout.is_empty(), "{outcome}");
-        gone(&workers);
-        assert_eq!(bench.run_directory("a").status(), "failed");
-        let epochs = format!("learning.epochs={}", bench.run_directory("a").position()[1] + 1);
-        bench.resume("a", &[&epochs]).expect(0);
-    }
-}
-
-#[test]
-fn a_stopped_worker_is_noticed_and_ended() {
-    let bench = Bench::new();
-    // The watchdog of the engine is not to be the first.
-    let (process, workers) = begun(&bench, &["schedule.stall_seconds=100"]);
-    signal("STOP", workers[1]);
-    let named = format!("worker 1 (process {}, layer 1) has given no sign of life for", workers[1]);
-    process.wait().expect(75).says(&[&named, "its process was killed"]);
-    gone(&workers);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Starts the program in a folder of its own, with a time limit, and says how it ended. No oracle: this is the helper.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -25,18 +25,24 @@ pub(super) const SMALL: [&str; 5] =
 pub(super) struct Bench {
     folder: TempDir,
     started: Cell<usize>,
+    variables: RefCell<Vec<(String, String)>>,
 }
 
 impl Bench {
     pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(folder.path().join("work")).expect("a folder to work in");
-        Self { folder, started: Cell::new(0) }
+        Self { folder, started: Cell::new(0), variables: RefCell::default() }
     }
 
     /// A path in the folder in which the program is started.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("work").join(name)
+    }
+
+    /// Sets a variable of the environment of everything that is started from now on.
+    pub(super) fn set(&self, name: &str, value: &str) {
+        self.variables.borrow_mut().push((name.to_owned(), value.to_owned()));
     }
 
     /// Writes a file there.
@@ -68,6 +74,13 @@ impl Bench {
         entries.filter(|entry| is_ours(entry.as_ref().expect("an entry").file_name())).count()
     }
 
+    /// Starts the program through a shell that sets limits first.
+    pub(super) fn run_limited(&self, limits: &str, words: &[&str]) -> Outcome {
+        let script = format!("{limits}; exec \"$0\" \"$@\"");
+        let program = env!("CARGO_BIN_EXE_asynapse");
+        self.start_program("bash", &[&["-c", &script, program], words].concat(), [Sink::File, Sink::File]).wait()
+    }
+
     /// Starts the program.
     pub(super) fn start(&self, words: &[&str]) -> Running {
         self.start_with(words, [Sink::File, Sink::File])
@@ -90,15 +103,20 @@ impl Bench {
 
     /// Proxies, backtraces and cluster jobs of the tests' surroundings do not reach the program.
     fn start_with(&self, words: &[&str], sinks: [Sink<'_>; 2]) -> Running {
+        self.start_program(env!("CARGO_BIN_EXE_asynapse"), words, sinks)
+    }
+
+    fn start_program(&self, program: &str, words: &[&str], sinks: [Sink<'_>; 2]) -> Running {
         let number = self.started.replace(self.started.get() + 1);
         let [stdout, stderr] = ["out", "err"].map(|stream| self.folder.path().join(format!("{number}.{stream}")));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_asynapse"));
+        let mut command = Command::new(program);
         for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "RUST_BACKTRACE", "SLURM_ARRAY_TASK_ID"]
         {
             command.env_remove(variable);
         }
         // Whatever it makes for a while it makes here, where a test can see that nothing is left.
         command.env("TMPDIR", self.folder.path());
+        command.envs(self.variables.borrow().iter().map(|(name, value)| (name, value)));
         command.args(words).current_dir(self.path("")).stdin(Stdio::null());
         let [out, err] = sinks;
         let child = command.stdout(out.open(&stdout)).stderr(err.open(&stderr)).spawn().expect("start the program");
