@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! 0 done    1 a comparison out of tolerance    2 usage, configuration or input    3 did not converge, diverged or stalled
-//! 75 a worker process was lost; `--resume` goes on    130 interrupted, after a checkpoint
+//! 75 workers were lost too often, or the disk is full; `--resume` goes on    130 interrupted, after a checkpoint
 //! ```
 
 mod audit;

@@ -9,9 +9,10 @@
 //!
 //! - **Nobody else gets in**: a Unix socket in a folder of its owner, or TCP on the loopback interface alone; on both a secret of
 //!   this run and a handshake before anything else (`crate::wire::handshake`). When every link stands, nobody listens any more.
-//! - **A death is noticed** by a closed connection, the end of a child, or silence (`supervisor`), and ends the run with an error
-//!   that names worker, process and layers. Workers end when the coordinator's connection does.
-//! - The run has an identity and a *generation*; links of another are refused. It is always the first one now.
+//! - **A death is noticed** by a closed connection, the end of a child, or silence (`supervisor`), and ends the *generation* with an
+//!   error that names worker, process and layers. Workers end when the coordinator's connection does. Whoever runs the training
+//!   begins the next generation, with workers that are all new (`crate::experiment`, `crate::transaction`).
+//! - The run has an identity and a generation; links of another are refused.
 //!
 //! Lock-step across processes has the bits of lock-step within one: the same arithmetic on the same numbers, which travel as bytes.
 //!
