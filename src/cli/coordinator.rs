@@ -1,14 +1,13 @@
 //! `asynapse coordinator`: trains with workers that somebody else starts.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::keys::{Chosen, Missing};
 use super::{Failure, complain, train};
 use crate::config::{Config, LinkTransport, ScheduleMode};
 use crate::engine::transport::Transport;
 use crate::experiment::workers::Hands;
 use crate::process::endpoint::Endpoint;
-use crate::process::key;
 use crate::rule::RuleName;
 
 #[derive(Debug, clap::Args)]
@@ -18,14 +17,17 @@ use crate::rule::RuleName;
 
 Example:
   asynapse coordinator --listen unix:DIR/a.sock --secret-file DIR/secret mnist data.dir=FOLDER workers=2
-  asynapse worker --connect unix:DIR/a.sock --secret-file DIR/secret          twice, in other terminals")]
+  asynapse worker --connect unix:DIR/a.sock --secret-file DIR/secret          twice, in other terminals
+
+On several hosts, with keys made by `asynapse keys DIR`:
+  asynapse coordinator --listen tcp:node1:7400 --keys DIR mnist data.dir=FOLDER workers=2
+  asynapse worker --join tcp:node1:7400 --keys DIR                           on every host")]
 pub(super) struct Arguments {
-    /// Where workers call: unix:PATH, or tcp:ADDRESS:PORT of this machine alone
+    /// Where workers call: unix:PATH or tcp:HOST:PORT; a port that other machines can reach needs --keys
     #[arg(long, value_name = "ENDPOINT")]
     listen: Endpoint,
-    /// The file with the secret of the run; made if it is not there, readable by its owner only
-    #[arg(long, value_name = "FILE")]
-    secret_file: PathBuf,
+    #[command(flatten)]
+    keys: Chosen,
     /// Seconds to wait for the workers
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     wait: u32,
@@ -34,14 +36,14 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { listen, secret_file, wait, training } = arguments;
+    let Arguments { listen, keys, wait, training } = arguments;
     let (config, beginning) = training.load()?;
     fits(&config, &listen).map_err(Failure::input)?;
-    let secret = key::make_or_read(&secret_file).map_err(Failure::input)?;
+    let (listen, secret) = keys.open(listen, Missing::Make)?;
     complain(format_args!(
-        "waiting up to {wait} s for {} workers: asynapse worker --connect {listen} --secret-file {}",
+        "waiting up to {wait} s for {} workers: asynapse worker --join {listen} {}",
         config.workers,
-        secret_file.display()
+        keys.words()
     ));
     let hands = Hands::Callers { listen, secret, patience: Duration::from_secs(wait.into()) };
     training.train(&config, beginning, &hands)
@@ -55,7 +57,7 @@ fn fits(config: &Config, listen: &Endpoint) -> Result<(), String> {
             "a coordinator runs layers; give a rule other than backprop, in the mode lock-step or free-running".into(),
         );
     }
-    if matches!(listen, Endpoint::Tcp(address) if address.port() == 0) {
+    if listen.port() == Some(0) {
         return Err(format!("{listen}: workers have to be told a port; give one above 0"));
     }
     let wanted = match config.links.transport {

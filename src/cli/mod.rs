@@ -15,6 +15,8 @@ mod data;
 mod delay;
 mod folder;
 mod gradient;
+#[cfg(unix)]
+mod keys;
 mod replay;
 mod reproduce;
 mod show;
@@ -66,6 +68,9 @@ enum Command {
     /// Train with workers that are started by hand.
     #[cfg(unix)]
     Coordinator(coordinator::Arguments),
+    /// Make the secret and the certificate of a run on several hosts.
+    #[cfg(unix)]
+    Keys(keys::Arguments),
     /// Run layers of a network whose coordinator is another process.
     #[cfg(unix)]
     Worker(worker::Arguments),
@@ -172,6 +177,8 @@ pub fn main() -> ExitCode {
         Command::Config(arguments) => config::run(arguments),
         #[cfg(unix)]
         Command::Coordinator(arguments) => coordinator::run(arguments),
+        #[cfg(unix)]
+        Command::Keys(arguments) => keys::run(arguments),
         #[cfg(unix)]
         Command::Worker(arguments) => worker::run(arguments),
         Command::Data(arguments) => data::run(arguments),

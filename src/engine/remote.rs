@@ -57,8 +57,11 @@ impl Incoming {
         match self.0.next().await.transpose() {
             Ok(Some(bytes)) => Ok(Some(control::decode(what, &bytes)?)),
             Ok(None) => Ok(None),
-            // A process that ends with something unread resets its connections instead of closing them.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
+            // A process that ends with something unread resets its connections instead of closing them; one that is killed
+            // ends an encrypted one without a farewell.
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof) => {
+                Ok(None)
+            }
             Err(error) => Err(error.into()),
         }
     }

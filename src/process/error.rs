@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::endpoint::Endpoint;
 use super::placement::PlacementError;
 use super::reception::HandshakeError;
 use crate::engine::EngineError;
@@ -29,7 +28,7 @@ pub enum ProcessError {
         /// Why not.
         source: std::io::Error,
     },
-    /// The secret can't be read or written.
+    /// A secret, a key or a certificate can't be read or written, or is of no use.
     #[error("{}: {problem}", .path.display())]
     Secret {
         /// Its file.
@@ -41,7 +40,7 @@ pub enum ProcessError {
     #[error("{endpoint}: {source}")]
     Call {
         /// Who.
-        endpoint: Endpoint,
+        endpoint: String,
         /// Why not.
         source: HandshakeError,
     },
@@ -80,6 +79,13 @@ pub enum ProcessError {
 }
 
 impl ProcessError {
+    /// True if a call found nobody, who may yet come: no listener, no socket, no way there.
+    pub fn is_nobody_there(&self) -> bool {
+        use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound};
+        let Self::Call { source: HandshakeError::Stream(error), .. } = self else { return false };
+        matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable | NotFound)
+    }
+
     pub(super) fn talk(problem: impl ToString) -> Self {
         Self::Talk(problem.to_string())
     }

@@ -47,12 +47,18 @@ pub fn make_or_read(path: &Path) -> Result<Secret, ProcessError> {
 pub fn read(path: &Path) -> Result<Secret, ProcessError> {
     let problem = |problem: String| ProcessError::Secret { path: path.to_owned(), problem };
     let mut file = fs::File::open(path).map_err(|error| problem(error.to_string()))?;
-    let about = file.metadata().map_err(|error| problem(error.to_string()))?;
-    if about.permissions().mode() & 0o077 != 0 {
-        let mode = about.mode() & 0o777;
-        return Err(problem(format!("others may use it too (mode {mode:03o}); make it yours with chmod 600")));
-    }
+    only_ours(&file).map_err(problem)?;
     from(&mut file).map_err(problem)
+}
+
+/// Refuses a file that others may read or write.
+pub(super) fn only_ours(file: &fs::File) -> Result<(), String> {
+    let about = file.metadata().map_err(|error| error.to_string())?;
+    if about.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    let mode = about.mode() & 0o777;
+    Err(format!("others may use it too (mode {mode:03o}); make it yours with chmod 600"))
 }
 
 /// Reads the secret from a pipe.

@@ -11,10 +11,11 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
-use super::endpoint::{Endpoint, Listener, Parked};
+use super::endpoint::{Endpoint, Listener};
 use super::muster::{Line, gather};
 use super::placement::Placement;
 use super::reception::{Reception, random};
+use super::socket::Parked;
 use super::start::{Answer, Instruction, Task};
 use super::supervisor::{Children, Member, Supervisor};
 use super::{ProcessError, key};
@@ -169,15 +170,15 @@ async fn recruit(
         line.tell(&Instruction::Task(Box::new(task(worker)))).await?;
         crash::point("coordinator.task");
     }
-    let mut ports = Vec::new();
+    let mut addresses = Vec::new();
     for Ready { line, .. } in &mut ready {
         match line.ask().await? {
-            Answer::Listening(port) => ports.push(port),
-            answer => return Err(ProcessError::talk(format!("{answer:?} instead of a port"))),
+            Answer::Listening(address) => addresses.push(address),
+            answer => return Err(ProcessError::talk(format!("{answer:?} instead of an address"))),
         }
     }
     for Ready { line, .. } in &mut ready {
-        line.tell(&Instruction::Connect(ports.clone())).await?;
+        line.tell(&Instruction::Connect(addresses.clone())).await?;
         crash::point("coordinator.connect");
     }
     for Ready { line, .. } in &mut ready {

@@ -3,12 +3,13 @@
 //!
 //! ```text
 //!                  ┌── control, pulse ── worker 0: layers 0 1 ─┐ link 1
-//! coordinator ─────┼── control, pulse ── worker 1: layer 2 ────┤ link 2         Unix sockets or TCP on the loopback interface
+//! coordinator ─────┼── control, pulse ── worker 1: layer 2 ────┤ link 2         Unix sockets, TCP within the machine, TLS between machines
 //!                  └── control, pulse ── worker 2: layer 3 ────┘
 //! ```
 //!
-//! - **Nobody else gets in**: a Unix socket in a folder of its owner, or TCP on the loopback interface alone; on both a secret of
-//!   this run and a handshake before anything else (`crate::wire::handshake`). When every link stands, nobody listens any more.
+//! - **Nobody else gets in**: a Unix socket in a folder of its owner, TCP on the loopback interface, or TLS with certificates on both
+//!   sides ([`tls`]) where other machines can call; on all a secret of this run and a handshake before anything else
+//!   (`crate::wire::handshake`). When every link stands, nobody listens any more.
 //! - **A death is noticed** by a closed connection, the end of a child, or silence (`supervisor`), and ends the *generation* with an
 //!   error that names worker, process and layers. Workers end when the coordinator's connection does. Whoever runs the training
 //!   begins the next generation, with workers that are all new (`crate::experiment`, `crate::transaction`).
@@ -18,12 +19,14 @@
 //!
 //! All of this needs Unix; elsewhere there is [`placement`] and nothing to place.
 //!
-//! Read on: [`placement`], `launch`, `start` (what is said at the beginning), [`worker`], `supervisor`.
+//! Read on: [`placement`], `launch`, `start` (what is said at the beginning), `endpoint`, `socket`, [`worker`], `supervisor`.
 
 #[cfg(unix)]
 pub mod endpoint;
 #[cfg(unix)]
 mod error;
+#[cfg(unix)]
+pub mod issue;
 #[cfg(unix)]
 pub mod key;
 #[cfg(unix)]
@@ -34,9 +37,13 @@ pub mod placement;
 #[cfg(unix)]
 pub mod reception;
 #[cfg(unix)]
+mod socket;
+#[cfg(unix)]
 mod start;
 #[cfg(unix)]
 mod supervisor;
+#[cfg(unix)]
+pub mod tls;
 #[cfg(unix)]
 pub mod worker;
 

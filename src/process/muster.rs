@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use super::ProcessError;
-use super::endpoint::Socket;
 use super::reception::{Reception, answer};
+use super::socket::Socket;
 use super::start::{Answer, Instruction};
 use super::supervisor::{Children, ending};
 use crate::engine::remote::{ControlError, Incoming, Outgoing, control};

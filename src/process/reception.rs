@@ -1,6 +1,6 @@
 //! Callers are let in one after the other, and only those who prove that they know the secret (`crate::wire::handshake`).
 //!
-//! Before that a caller costs a task and 188 bytes. Only so many may be that far at a time, each only for so long, and nobody of
+//! Before that a caller costs a task and 188 bytes, with TLS also what a TLS handshake takes. Only so many may be that far at a time, each only for so long, and nobody of
 //! them can hold up the others.
 
 use std::time::Duration;
@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::ProcessError;
-use super::endpoint::{Endpoint, Listener, Socket};
+use super::endpoint::{Caller, Endpoint, Listener};
+use super::socket::Socket;
 use crate::wire::WireError;
 use crate::wire::handshake::{self, CALL, CHALLENGE, Hello, RESPONSE, Secret, Verdict};
 
@@ -54,6 +55,8 @@ async fn admit(socket: &mut (impl AsyncRead + AsyncWrite + Unpin), secret: &Secr
     let nonce = random()?;
     let (called, challenge) = handshake::challenge(secret, &call, &nonce);
     socket.write_all(&challenge).await?;
+    // What is encrypted may still wait here.
+    socket.flush().await?;
     called?;
     let mut response = [0; RESPONSE];
     socket.read_exact(&mut response).await?;
@@ -68,9 +71,11 @@ async fn introduce(
 ) -> Result<(), HandshakeError> {
     let nonce = random()?;
     socket.write_all(&handshake::call(&nonce)).await?;
+    socket.flush().await?;
     let mut challenge = [0; CHALLENGE];
     socket.read_exact(&mut challenge).await?;
     socket.write_all(&handshake::respond(secret, &nonce, &challenge, hello)?).await?;
+    socket.flush().await?;
     let mut verdict = [0; 1];
     socket.read_exact(&mut verdict).await?;
     match handshake::verdict(verdict[0])? {
@@ -84,14 +89,12 @@ async fn introduce(
 pub(super) async fn call(endpoint: &Endpoint, secret: &Secret, hello: &Hello) -> Result<Socket, ProcessError> {
     let called = timeout(HANDSHAKE, async {
         let mut socket = Socket::connect(endpoint).await?;
-        match &mut socket {
-            Socket::Unix(stream) => introduce(stream, secret, hello).await?,
-            Socket::Tcp(stream) => introduce(stream, secret, hello).await?,
-        }
+        let secret = socket.secret(secret);
+        introduce(&mut socket, &secret, hello).await?;
         Ok(socket)
     });
     let called = called.await.unwrap_or(Err(HandshakeError::Late));
-    called.map_err(|source| ProcessError::Call { endpoint: endpoint.clone(), source })
+    called.map_err(|source| ProcessError::Call { endpoint: endpoint.to_string(), source })
 }
 
 /// A listener and the callers who are not in yet.
@@ -99,11 +102,12 @@ pub(super) struct Reception {
     listener: Listener,
     secret: Secret,
     pending: JoinSet<Result<(Hello, Socket), HandshakeError>>,
+    refused: u64,
 }
 
 impl Reception {
     pub(super) fn new(listener: Listener, secret: Secret) -> Self {
-        Self { listener, secret, pending: JoinSet::new() }
+        Self { listener, secret, pending: JoinSet::new(), refused: 0 }
     }
 
     /// The next caller who knows the secret; [`answer`] it. Strangers are noted in the log. Nothing is lost if this is not awaited
@@ -114,18 +118,28 @@ impl Reception {
                 biased;
                 Some(done) = self.pending.join_next(), if !self.pending.is_empty() => match done {
                     Ok(Ok(known)) => return Ok(known),
-                    Ok(Err(problem)) => tracing::warn!("a connection was refused: {problem}"),
-                    Err(problem) => tracing::warn!("a connection was refused: {problem}"),
+                    Ok(Err(problem)) => self.refuse(&problem),
+                    Err(problem) => self.refuse(&problem),
                 },
                 accepted = self.listener.accept(), if self.pending.len() < PENDING_MOST => match accepted {
-                    Ok(socket) => {
+                    Ok(caller) => {
                         let secret = self.secret.clone();
-                        self.pending.spawn(verified(socket, secret));
+                        self.pending.spawn(verified(caller, secret));
                     }
-                    Err(error) if is_the_callers(&error) => tracing::warn!("a connection was refused: {error}"),
+                    Err(error) if is_the_callers(&error) => self.refuse(&error),
                     Err(error) => return Err(error),
                 },
             }
+        }
+    }
+}
+
+impl Reception {
+    /// Notes a stranger. Of many only the first, and then fewer and fewer: a log is not to be filled from outside.
+    fn refuse(&mut self, problem: &dyn std::fmt::Display) {
+        self.refused += 1;
+        if self.refused <= 16 || self.refused.is_power_of_two() {
+            tracing::warn!("a connection was refused, the {}. of them: {problem}", self.refused);
         }
     }
 }
@@ -136,22 +150,18 @@ fn is_the_callers(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | InvalidInput | NotConnected | PermissionDenied)
 }
 
-async fn verified(mut socket: Socket, secret: Secret) -> Result<(Hello, Socket), HandshakeError> {
+async fn verified(caller: Caller, secret: Secret) -> Result<(Hello, Socket), HandshakeError> {
     let admitted = timeout(HANDSHAKE, async {
-        match &mut socket {
-            Socket::Unix(stream) => admit(stream, &secret).await,
-            Socket::Tcp(stream) => admit(stream, &secret).await,
-        }
+        let mut socket = caller.receive().await?;
+        let secret = socket.secret(&secret);
+        let hello = admit(&mut socket, &secret).await?;
+        Ok((hello, socket))
     });
-    let hello = admitted.await.unwrap_or(Err(HandshakeError::Late))?;
-    Ok((hello, socket))
+    admitted.await.unwrap_or(Err(HandshakeError::Late))
 }
 
 /// Lets a caller in, or says why not.
 pub(super) async fn answer(socket: &mut Socket, verdict: Verdict) -> std::io::Result<()> {
-    let byte = [verdict as u8];
-    match socket {
-        Socket::Unix(stream) => stream.write_all(&byte).await,
-        Socket::Tcp(stream) => stream.write_all(&byte).await,
-    }
+    socket.write_all(&[verdict as u8]).await?;
+    socket.flush().await
 }

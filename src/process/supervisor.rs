@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 
-use super::endpoint::Parked;
+use super::socket::Parked;
 use crate::engine::Loss;
 use crate::engine::transport::Stream;
 use crate::engine::whereabouts::{Sighting, Whereabouts};

@@ -5,7 +5,7 @@
 //! death; the same thread ends the process if the coordinator is gone and the layers do not notice.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -17,9 +17,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, timeout_at};
 
 use super::ProcessError;
-use super::endpoint::{Endpoint, Listener, Parked, Socket};
+use super::endpoint::{Endpoint, Listener};
 use super::placement::Placement;
 use super::reception::{HANDSHAKE, Reception, answer, call, random};
+use super::socket::{Parked, Socket};
 use super::start::{Answer, Instruction, Task};
 use crate::engine::part::{Part, perform};
 use crate::engine::remote::{Incoming, Limits, Outgoing, control};
@@ -73,16 +74,18 @@ async fn live(options: &WorkerOptions, secret: &Secret, finished: &Arc<AtomicBoo
     let socket = call(&options.connect, secret, &hello).await?;
     let pulse = call(&options.connect, secret, &Hello { purpose: Purpose::Pulse, ..hello }).await?;
     crash::point("worker.called");
+    // Neighbours call where the coordinator is reached from: on its own machine, or on the network it is on.
+    let here = socket.local_ip();
     let (mut incoming, mut outgoing) = control(Stream::from(socket));
     let task = match instruction(&mut incoming).await? {
         Instruction::Task(task) => *task,
-        Instruction::Connect(_) => return Err(ProcessError::talk("a list of ports came before a task")),
+        Instruction::Connect(_) => return Err(ProcessError::talk("a list of addresses came before a task")),
     };
     let laws = task.laws.as_deref().map(|text| WallLaws::read(text, task.network.depth()));
     let laws = laws.transpose().map_err(ProcessError::talk)?;
     crash::point("worker.task");
     let hello = Hello { run: task.run, generation: task.generation, ..hello };
-    let linked = link(&task, options, secret, hello, (&mut incoming, &mut outgoing)).await;
+    let linked = link(&task, (options, here), secret, hello, (&mut incoming, &mut outgoing)).await;
     let (placement, links) = match linked {
         Ok(linked) => linked,
         Err(error) => {
@@ -98,7 +101,8 @@ async fn live(options: &WorkerOptions, secret: &Secret, finished: &Arc<AtomicBoo
     let whereabouts = Arc::new(Whereabouts::of(&task.network));
     let pulse = pulse.park().map_err(|source| ProcessError::System { what: "the pulse", source })?;
     // The watchdog hears of progress by these, so its patience has to hold several of them.
-    let every = BEAT.min(Duration::from_secs_f64(task.stall_s / 4.0)).max(Duration::from_millis(1));
+    let stall = task.stall()?;
+    let every = BEAT.min(stall / 4).max(Duration::from_millis(1));
     let seen = (Arc::clone(&whereabouts), layers.clone());
     beat((pulse, every), seen, Arc::clone(finished), options.owns_process)?;
     let settings = EngineSettings {
@@ -108,7 +112,7 @@ async fn live(options: &WorkerOptions, secret: &Secret, finished: &Arc<AtomicBoo
         rate: task.rate,
         optimizer: task.optimizer,
         numerics: task.numerics,
-        stall: Duration::from_secs_f64(task.stall_s),
+        stall,
     };
     let wall = WallClock::start(laws).map_err(|source| ProcessError::System { what: "the timekeeper", source })?;
     let limits = Limits { network: Arc::new(task.network), batch_most: task.batch_most };
@@ -130,37 +134,38 @@ async fn instruction(incoming: &mut Incoming) -> Result<Instruction, ProcessErro
 /// Connects all links that leave this process.
 async fn link(
     task: &Task,
-    options: &WorkerOptions,
+    (options, here): (&WorkerOptions, Option<IpAddr>),
     secret: &Secret,
     hello: Hello,
     (incoming, outgoing): (&mut Incoming, &mut Outgoing),
 ) -> Result<(Placement, Vec<(usize, Direction, Stream)>), ProcessError> {
     let placement = Placement::explicit(&task.placement, task.network.widths().len())?;
-    if task.worker >= placement.workers() || !task.stall_s.is_finite() || task.stall_s < 0.0 {
+    if task.worker >= placement.workers() {
         return Err(ProcessError::talk("the task is none"));
     }
+    task.stall()?;
     let [up, down] = placement.borders(task.worker);
-    let own = address(&options.connect, &task.run, task.worker, Some(0));
+    let own = address(&options.connect, &task.run, task.worker, here.map(|ip| SocketAddr::new(ip, 0)));
     let listener = match &own {
         Some(endpoint) if !up.is_empty() => Some(Listener::bind(endpoint).await.map_err(ProcessError::listening)?),
         _ => None,
     };
-    let port = match listener.as_ref().map(Listener::endpoint).transpose().map_err(ProcessError::listening)? {
-        Some(Endpoint::Tcp(address)) => Some(address.port()),
-        _ => None,
+    let called = match listener.as_ref().map(Listener::endpoint).transpose().map_err(ProcessError::listening)? {
+        Some(Endpoint::Tcp(address) | Endpoint::Tls(address, _)) => Some(address),
+        Some(Endpoint::Unix(_)) | None => None,
     };
-    outgoing.say(&Answer::Listening(port)).await.map_err(ProcessError::talk)?;
+    outgoing.say(&Answer::Listening(called)).await.map_err(ProcessError::talk)?;
     crash::point("worker.listening");
-    let Instruction::Connect(ports) = instruction(incoming).await? else {
+    let Instruction::Connect(addresses) = instruction(incoming).await? else {
         return Err(ProcessError::talk("a second task came"));
     };
     let calls = async {
         let mut links = Vec::new();
         for lower in down {
             let home = placement.home(lower).unwrap_or(task.worker);
-            let port = ports.get(home).copied().flatten();
-            let endpoint = address(&options.connect, &task.run, home, port);
-            let endpoint = endpoint.ok_or_else(|| ProcessError::talk("a neighbour has no port"))?;
+            let told = addresses.get(home).copied().flatten();
+            let endpoint = address(&options.connect, &task.run, home, told);
+            let endpoint = endpoint.ok_or_else(|| ProcessError::talk("a neighbour has no address"))?;
             let number = u32::try_from(lower).map_err(ProcessError::talk)?;
             let socket = call(&endpoint, secret, &Hello { purpose: Purpose::Link(number), ..hello }).await?;
             links.push((lower, Direction::Down, socket.into()));
@@ -210,9 +215,9 @@ async fn receive(
     Ok(found.into_iter().map(|(lower, socket)| (lower, Direction::Up, socket.into())).collect())
 }
 
-/// Where a worker can be called: beside the coordinator's Unix socket under a name nobody has to be told, or on the coordinator's
-/// address. No path ever comes from the wire.
-fn address(coordinator: &Endpoint, run: &[u8; 16], worker: usize, port: Option<u16>) -> Option<Endpoint> {
+/// Where a worker can be called: beside the coordinator's Unix socket under a name nobody has to be told, or at the address it has
+/// told, encrypted if the coordinator's is. No path ever comes from the wire.
+fn address(coordinator: &Endpoint, run: &[u8; 16], worker: usize, told: Option<SocketAddr>) -> Option<Endpoint> {
     match coordinator {
         Endpoint::Unix(path) => {
             let name: String = run[..4].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -220,7 +225,7 @@ fn address(coordinator: &Endpoint, run: &[u8; 16], worker: usize, port: Option<u
             let path: PathBuf = folder.join(format!("worker-{name}-{worker}.sock"));
             Some(Endpoint::Unix(path))
         }
-        Endpoint::Tcp(address) => Some(Endpoint::Tcp(SocketAddr::new(address.ip(), port?))),
+        Endpoint::Tcp(_) | Endpoint::Tls(..) => Some(coordinator.elsewhere(told?)),
     }
 }
 
@@ -240,7 +245,8 @@ fn beat(
             while !finished.load(SeqCst) {
                 let bytes = encode(&whereabouts.sightings(&layers));
                 let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
-                if writer.write_all(&[&length[..], &bytes].concat()).await.is_err() {
+                let said = writer.write_all(&[&length[..], &bytes].concat()).await;
+                if said.is_err() || writer.flush().await.is_err() {
                     break;
                 }
                 tokio::time::sleep(every).await;

@@ -9,7 +9,8 @@
 //!
 //! HMAC-SHA256 over a domain label; both nonces are 32 random bytes; comparisons take the same time wherever they fail. The
 //! secret itself never travels. On a plain socket this authenticates the beginning of a connection and its hello, not every
-//! byte after it: that is enough where only this machine can reach the socket, and nothing else is listened on.
+//! byte after it: that is enough where only this machine can reach the socket. Between machines it is spoken inside TLS, with a
+//! key that holds for that connection alone ([`Secret::on_channel`]), so that nobody in between can pass it on.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -40,6 +41,12 @@ impl Secret {
     /// The bytes, for the one pipe or file they are handed on by.
     pub fn reveal(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// The secret as it holds on one encrypted connection: HMAC(secret, what only the two ends of that connection know).
+    #[must_use]
+    pub fn on_channel(&self, binding: &[u8; 32]) -> Self {
+        Self(self.mac(&[b"channel", binding]).finalize().into_bytes().into())
     }
 
     fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {

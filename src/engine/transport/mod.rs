@@ -41,7 +41,7 @@ pub enum Transport {
     Bytes,
     /// Unix sockets.
     Unix,
-    /// TCP on the loopback interface.
+    /// TCP: as it is on the loopback interface, with TLS between machines.
     Tcp,
 }
 

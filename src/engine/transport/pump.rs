@@ -99,10 +99,13 @@ async fn speak<T: Real>(
                 let bytes = numbers::bytes(values(&page));
                 // One system call for both where the stream takes vectors, and no copy in between.
                 writer.write_all_buf(&mut Buf::chain(&header[..], &bytes[..])).await?;
+                // A plain socket has nothing left to do; what encrypts may still hold the end.
+                writer.flush().await?;
             }
             Next::Credit => {
                 let header = encode::<T>(link, direction, &Header { credit: granted, signal: None });
                 writer.write_all(&header).await?;
+                writer.flush().await?;
             }
             Next::Over => {
                 writer.shutdown().await?;
