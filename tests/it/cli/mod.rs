@@ -17,8 +17,14 @@ mod delaying_wall;
 mod deviations;
 mod diverged;
 mod gradient;
+#[cfg(target_os = "linux")]
+mod hostile;
+#[cfg(target_os = "linux")]
+mod hosts;
 #[cfg(unix)]
 mod interrupted;
+#[cfg(target_os = "linux")]
+mod namespaces;
 #[cfg(target_os = "linux")]
 mod processes;
 mod program;

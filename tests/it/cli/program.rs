@@ -78,12 +78,17 @@ impl Bench {
     pub(super) fn run_limited(&self, limits: &str, words: &[&str]) -> Outcome {
         let script = format!("{limits}; exec \"$0\" \"$@\"");
         let program = env!("CARGO_BIN_EXE_asynapse");
-        self.start_program("bash", &[&["-c", &script, program], words].concat(), [Sink::File, Sink::File]).wait()
+        self.start_behind(&["bash", "-c", &script], words).wait()
     }
 
     /// Starts the program.
     pub(super) fn start(&self, words: &[&str]) -> Running {
         self.start_with(words, [Sink::File, Sink::File])
+    }
+
+    /// Starts the program as the last words of another command, such as one that enters a network namespace.
+    pub(super) fn start_behind(&self, command: &[&str], words: &[&str]) -> Running {
+        self.start_as(command, words, [Sink::File, Sink::File])
     }
 
     /// Starts the program with a reader of stdout that has gone already.
@@ -101,15 +106,17 @@ impl Bench {
         self.start_with(words, [Sink::Device(device), Sink::File])
     }
 
-    /// Proxies, backtraces and cluster jobs of the tests' surroundings do not reach the program.
     fn start_with(&self, words: &[&str], sinks: [Sink<'_>; 2]) -> Running {
-        self.start_program(env!("CARGO_BIN_EXE_asynapse"), words, sinks)
+        self.start_as(&[], words, sinks)
     }
 
-    fn start_program(&self, program: &str, words: &[&str], sinks: [Sink<'_>; 2]) -> Running {
+    /// Proxies, backtraces and cluster jobs of the tests' surroundings do not reach the program.
+    fn start_as(&self, before: &[&str], words: &[&str], sinks: [Sink<'_>; 2]) -> Running {
         let number = self.started.replace(self.started.get() + 1);
         let [stdout, stderr] = ["out", "err"].map(|stream| self.folder.path().join(format!("{number}.{stream}")));
-        let mut command = Command::new(program);
+        let program = env!("CARGO_BIN_EXE_asynapse");
+        let mut command = Command::new(before.first().unwrap_or(&program));
+        command.args(before.get(1..).unwrap_or_default()).args(before.first().map(|_| program));
         for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "RUST_BACKTRACE", "SLURM_ARRAY_TASK_ID"]
         {
             command.env_remove(variable);
@@ -180,6 +187,12 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// The same with so much time, counted from now.
+    pub(super) fn lasting(mut self, time: Duration) -> Self {
+        self.deadline = Instant::now() + time;
+        self
+    }
+
     /// Its process id.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
