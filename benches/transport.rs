@@ -1,11 +1,12 @@
 //! Round trip of a signal between two processes, against a bare ping-pong with the same framing on the same runtime.
 //!
 //! `cargo bench --bench transport` starts itself a second time as the other process, opens both kinds of connection to it, and
-//! measures them in turns: medians and their ratio, for Unix sockets and TCP. *Bare*: one task that writes a header and numbers in
-//! one call and reads both into a buffer it keeps. *Signal*: a layer's mailbox, pump, stream, pump, mailbox, and back.
+//! measures them in turns: medians and their ratio, for Unix sockets, TCP, and TLS as between hosts. *Bare*: one task that writes a
+//! header and numbers in one call and reads both into a buffer it keeps. *Signal*: a layer's mailbox, pump, stream, pump, mailbox,
+//! and back. What encryption costs is the difference between the lines of TCP and TLS.
 
 use std::future::poll_fn;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,6 +14,8 @@ use std::time::Instant;
 use asynapse::engine::mailbox::{Delivery, Inbox, Outbox, mailbox};
 use asynapse::engine::transport::{Ends, Stream, carry};
 use asynapse::math::Field;
+use asynapse::process::issue::{Keys, issue};
+use asynapse::process::tls::Identity;
 use asynapse::signal::{Content, Signal, Stamp};
 use asynapse::wire::frame::{Direction, HEADER, Link};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,13 +57,20 @@ async fn bare(stream: &mut Stream, header: &mut [u8; HEADER], numbers: &mut [u8]
 }
 
 async fn say(stream: &mut Stream, header: &[u8; HEADER], numbers: &[u8]) -> std::io::Result<()> {
-    stream.writer.write_all_buf(&mut Buf::chain(&header[..], numbers)).await
+    stream.writer.write_all_buf(&mut Buf::chain(&header[..], numbers)).await?;
+    stream.writer.flush().await
 }
 
 /// Where the first process listens.
 enum Meeting {
     Unix(UnixListener, PathBuf),
     Tcp(TcpListener),
+    Tls(TcpListener, PathBuf, Identity),
+}
+
+/// The identity whose files are in a folder.
+fn identity(folder: &Path) -> Identity {
+    Identity::read(Keys::within(folder).files()).expect("an identity")
 }
 
 impl Meeting {
@@ -72,6 +82,11 @@ impl Meeting {
                 stream.set_nodelay(true).expect("no delay");
                 stream.into()
             }
+            Self::Tls(listener, _, identity) => {
+                let stream = listener.accept().await.expect("the other process").0;
+                stream.set_nodelay(true).expect("no delay");
+                identity.host(stream).await.expect("TLS")
+            }
         }
     }
 
@@ -79,6 +94,9 @@ impl Meeting {
         match self {
             Self::Unix(_, path) => path.display().to_string(),
             Self::Tcp(listener) => listener.local_addr().expect("an address").to_string(),
+            Self::Tls(listener, folder, _) => {
+                format!("{} {}", listener.local_addr().expect("an address"), folder.display())
+            }
         }
     }
 }
@@ -87,9 +105,13 @@ async fn connect(name: &str) -> Stream {
     if name.starts_with('/') {
         return UnixStream::connect(name).await.expect("the first process").into();
     }
-    let stream = TcpStream::connect(name).await.expect("the first process");
+    let (address, folder) = name.split_once(' ').unzip();
+    let stream = TcpStream::connect(address.unwrap_or(name)).await.expect("the first process");
     stream.set_nodelay(true).expect("no delay");
-    stream.into()
+    match folder {
+        None => stream.into(),
+        Some(folder) => identity(Path::new(folder)).call(stream).await.expect("TLS"),
+    }
 }
 
 /// The other process: echoes on both connections until they close.
@@ -157,15 +179,23 @@ fn main() {
         return;
     }
     println!("round trip between two processes, f32, batch {BATCH}: median of {TURNS} turns of {TRIPS} each");
-    for over_tcp in [false, true] {
+    for name in ["unix", "tcp", "tls"] {
         for bytes in BYTES {
             let folder = tempfile::tempdir().expect("a folder");
             let (bare, signal) = runtime.block_on(async {
-                let meeting = if over_tcp {
-                    Meeting::Tcp(TcpListener::bind("127.0.0.1:0").await.expect("a port"))
-                } else {
+                let meeting = if name == "unix" {
                     let path = folder.path().join("bench.sock");
                     Meeting::Unix(UnixListener::bind(&path).expect("a socket"), path)
+                } else {
+                    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+                    let keys = folder.path().join("keys");
+                    if name == "tcp" {
+                        Meeting::Tcp(listener)
+                    } else {
+                        issue(&keys).expect("keys");
+                        let identity = identity(&keys);
+                        Meeting::Tls(listener, keys, identity)
+                    }
                 };
                 let program = std::env::current_exe().expect("this program");
                 let words = ["--echo".to_owned(), meeting.name(), bytes.to_string()];
@@ -174,7 +204,6 @@ fn main() {
                 // It has nothing left to do; its connections are still open here.
                 other.kill().and_then(|()| other.wait()).map(|_| measured).expect("its end")
             });
-            let name = if over_tcp { "tcp" } else { "unix" };
             println!(
                 "  {name:<5} {bytes:>7} B   bare {bare:>7.1} µs   signal {signal:>7.1} µs   {:>5.2} ×",
                 signal / bare
