@@ -164,3 +164,45 @@ impl Watchdog {
         moved
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::control::{decode, encode};
+
+    proptest! {
+        #[test]
+        fn signs_of_life_are_read_as_written_and_damaged_ones_are_none_or_others(
+            seen in vec((0_usize..6, any::<u8>(), any::<u64>(), any::<u64>(), any::<u64>()), 0..6),
+            hits in vec((any::<usize>(), any::<u8>()), 1..6), noise in vec(any::<u8>(), 0..60),
+        ) {
+            let whereabouts = Whereabouts::new((0..3).map(|layer| (layer, None)).collect());
+            let sightings: Vec<Sighting> = seen
+                .iter()
+                .map(|&(layer, awaits, phase, step, progress)| Sighting { layer, awaits, phase, step, progress })
+                .collect();
+            let mut bytes = encode(&sightings);
+            prop_assert_eq!(decode("a sign of life", &bytes), Ok(sightings.clone()));
+            whereabouts.hear(&sightings);
+            for layer in 0..3 {
+                let last = sightings.iter().rev().find(|sighting| sighting.layer == layer).copied();
+                let told = whereabouts.sightings(&[layer])[0];
+                prop_assert_eq!(told, last.unwrap_or(Sighting { layer, ..Sighting::default() }));
+            }
+            for (at, byte) in hits {
+                let at = at % bytes.len();
+                bytes[at] = byte;
+            }
+            for bytes in [bytes, noise] {
+                if let Ok(sightings) = decode::<Vec<Sighting>>("a sign of life", &bytes) {
+                    whereabouts.hear(&sightings);
+                }
+                prop_assert!(format!("{whereabouts}").matches("(phase ").count() == 3);
+                let _ = whereabouts.progress();
+            }
+        }
+    }
+}
