@@ -77,7 +77,6 @@ impl Bench {
     /// Starts the program through a shell that sets limits first.
     pub(super) fn run_limited(&self, limits: &str, words: &[&str]) -> Outcome {
         let script = format!("{limits}; exec \"$0\" \"$@\"");
-        let program = env!("CARGO_BIN_EXE_asynapse");
         self.start_behind(&["bash", "-c", &script], words).wait()
     }
 
