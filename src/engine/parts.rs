@@ -59,7 +59,11 @@ fn join<T: Real>(groups: Vec<Extract<T>>) -> Option<Extract<T>> {
             }
             Extract::Nothing => return Some(Extract::Nothing),
             // Not cut: refused where an engine is made.
-            Extract::Feedback(_) | Extract::Precision(_) | Extract::Journal(_) | Extract::Seen(_) | Extract::Answer(_) => return None,
+            Extract::Feedback(_)
+            | Extract::Precision(_)
+            | Extract::Journal(_)
+            | Extract::Seen(_)
+            | Extract::Answer(_) => return None,
         }
     }
     if !states.is_empty() {

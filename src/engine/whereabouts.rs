@@ -200,7 +200,7 @@ mod tests {
                 if let Ok(sightings) = decode::<Vec<Sighting>>("a sign of life", &bytes) {
                     whereabouts.hear(&sightings);
                 }
-                prop_assert!(format!("{whereabouts}").matches("(phase ").count() == 3);
+                prop_assert!(whereabouts.to_string().matches("(phase ").count() == 3);
                 let _ = whereabouts.progress();
             }
         }

@@ -95,6 +95,7 @@ mod tests {
             stall_s: 30.0,
             batch_most: 64,
             transport: Transport::Tcp,
+            laws: Some("{}".to_owned()),
         }
     }
 

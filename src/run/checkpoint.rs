@@ -27,8 +27,8 @@ mod states;
 
 use super::atomic::{sync_folder, write_synced};
 use super::{RunDirectory, RunError};
-use crate::engine::virtual_time::links::Tally;
 use crate::engine::crash;
+use crate::engine::virtual_time::links::Tally;
 use crate::math::optimizer::OptimizerState;
 use crate::math::{Dtype, Field, Real};
 use crate::network::{FeedbackState, NetworkSpec, Parameters, Weights};

@@ -23,7 +23,7 @@ fn snapshot(seed: u64) -> Snapshot<f32> {
 }
 
 fn position(step: u64) -> Position {
-    Position { step, epoch: 0, batch: step, wall_s: 0.0 }
+    Position { step, epoch: 0, batch: step, wall_s: 0.0, links: Vec::new() }
 }
 
 /// A run with a checkpoint after the first and the second step.

@@ -22,7 +22,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::kernel::Time;
-use serde::{Deserialize, Serialize};
 
 use crate::engine::mailbox::Delivery;
 use crate::math::law::Law;

@@ -188,7 +188,7 @@ fn homes<T: Real>(config: &Config, bench: &Bench<T>) -> Result<Vec<usize>, Delay
 }
 
 fn engine<T: Real>(config: &Config, bench: &Bench<T>) -> Result<Engine<T>, DelayError> {
-    match assemble::machine(config, &bench.network, bench.weights.clone(), &Hands::Children)? {
+    match assemble::machine(config, &bench.network, bench.weights.clone(), (&Hands::Children, 1))? {
         Machine::Actors(engine) => Ok(*engine),
         _ => Err(DelayError::Unfit("schedule.mode: only free-running layers live by the wall clock".to_owned())),
     }
