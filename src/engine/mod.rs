@@ -167,7 +167,7 @@ impl<T: Real> Engine<T> {
         let unstarted = |source| EngineError::Runtime { threads: settings.threads, source };
         let wall = WallClock::start(laws).map_err(unstarted)?;
         // Shared: a million neurons do not each need the widths of a million layers.
-        let shared = Arc::new(network.clone());
+        let (shared, of_layer) = (Arc::new(network.clone()), Arc::new(settings.of_layer()));
         let whereabouts = Arc::new(Whereabouts::of(network));
         let (news_out, news) = mpsc::channel(NEWS_MOST);
         let mut directives = Vec::with_capacity(places.len());
@@ -179,7 +179,7 @@ impl<T: Real> Engine<T> {
             let actor = Actor {
                 beat: wall.impose(layer, &mut links),
                 recorder: wall.recorder(),
-                layer: wall.patient(Group::new(&shared, layer, group, weights.get(layer), settings.of_layer())),
+                layer: wall.patient(Group::new(&shared, layer, group, weights.get(layer), &of_layer)),
                 node,
                 links,
                 directives: inbox,

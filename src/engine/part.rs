@@ -64,7 +64,7 @@ pub(crate) async fn perform<T: Real>(
         tokio::spawn(actor::run(Actor {
             beat: wall.impose(index, &mut links),
             recorder: wall.recorder(),
-            layer: wall.patient(Group::new(network, index, 0, own.as_ref(), settings.of_layer())),
+            layer: wall.patient(Group::new(network, index, 0, own.as_ref(), &Arc::new(settings.of_layer()))),
             node: index,
             links,
             directives: inbox,

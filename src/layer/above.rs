@@ -17,7 +17,7 @@ pub(super) struct Above<T> {
     /// Π of the layer above, or λ if it is the output (one where everything is in units of λ).
     pub(super) gain: T,
     /// Π of its units, where they have precisions of their own.
-    pub(super) units: Option<UnitPrecision<T>>,
+    pub(super) units: Option<Box<UnitPrecision<T>>>,
 }
 
 impl<T: Real> Above<T> {

@@ -12,7 +12,7 @@
 
 use super::outgoing::Outgoing;
 use super::{Layer, Voice};
-use crate::math::{Field, Real, values, values_mut};
+use crate::math::{Field, Real};
 use crate::network::Parameters;
 use crate::signal::{Phase, Reading};
 
@@ -21,9 +21,9 @@ impl<T: Real> Outgoing<T> {
     fn begin_drift(&mut self, source: &Field<T>, coefficient: f64) {
         if let Some(now) = self.product(source, coefficient) {
             let (to, from) = now.weights.dim();
-            self.collected = Parameters::zeros(to, from);
+            self.collected = Some(Box::new(Parameters::zeros(to, from)));
             self.terms = 1;
-            self.previous = Some(now);
+            self.previous = Some(Box::new(now));
         }
     }
 
@@ -37,19 +37,17 @@ impl<T: Real> Outgoing<T> {
         let mut change = now.clone();
         change.weights.zip_mut_with(&before.weights, |now, &before| *now = *now - before);
         change.bias.iter_mut().zip(&before.bias).for_each(|(now, &before)| *now = *now - before);
-        self.collected.weights.zip_mut_with(&change.weights, |sum, &change| *sum = *sum + change);
-        self.collected.bias.iter_mut().zip(&change.bias).for_each(|(sum, &change)| *sum = *sum + change);
-        let scale = T::of(1.0 / batch as f64);
-        let [of_weights, of_bias] = &mut self.optimizers;
-        of_weights.update(values_mut(&mut self.parameters.weights), values(&change.weights), scale);
-        if self.owns_bias {
-            of_bias.update(&mut self.parameters.bias, &change.bias, scale);
+        if let Some(collected) = &mut self.collected {
+            collected.weights.zip_mut_with(&change.weights, |sum, &change| *sum = *sum + change);
+            collected.bias.iter_mut().zip(&change.bias).for_each(|(sum, &change)| *sum = *sum + change);
         }
+        let scale = T::of(1.0 / batch as f64);
+        self.update(&change, scale);
         if let Some(back) = &mut self.back {
             back.learn(&self.parameters.weights, &change.weights, scale);
         }
         self.weights_moved();
-        self.previous = Some(now);
+        self.previous = Some(Box::new(now));
         true
     }
 }
@@ -57,8 +55,8 @@ impl<T: Real> Outgoing<T> {
 impl<T: Real> Layer<T> {
     /// The coefficient of a phase in which the weights move.
     fn continual(&self) -> Option<f64> {
-        match self.phase {
-            Some(Phase { reading: Reading::Continual(coefficient), .. }) => Some(coefficient),
+        match self.phase() {
+            Some(&Phase { reading: Reading::Continual(coefficient), .. }) => Some(coefficient),
             _ => None,
         }
     }

@@ -58,6 +58,7 @@ impl<T: Real> Layer<T> {
                 let current = incoming.ground.as_ref().map(|ground| &ground.current).or(heard);
                 Some(Ground { current: Arc::clone(current.ok_or_else(no_equilibrium)?), nudge })
             }
+            None if self.index > 0 => return Err(no_equilibrium()),
             None => None,
         };
         let above = match &self.outgoing {
@@ -107,7 +108,7 @@ impl<T: Real> Layer<T> {
         if let Some(outgoing) = &mut self.outgoing {
             outgoing.start_over(above);
         }
-        self.drive = Array2::zeros((0, 0));
+        self.drive = None;
         self.state_moved();
     }
 

@@ -103,7 +103,7 @@ impl<T: Real> Group<T> {
         layer: usize,
         group: usize,
         parameters: Option<&Parameters<T>>,
-        settings: LayerSettings,
+        settings: &Arc<LayerSettings>,
     ) -> Self {
         let rows = network.rows(layer, group);
         let own = parameters.map(|whole| columns(whole, &rows, group == 0));

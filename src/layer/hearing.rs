@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 
-use super::{Body, Layer, LayerError, Voice};
+use super::{Body, Incoming, Layer, LayerError, Voice};
 use crate::math::{Field, Moment, Real};
 use crate::signal::{Motion, Origin, Phase, Reading, Signal, Teaching};
 
@@ -16,6 +16,9 @@ impl<T: Real> Layer<T> {
         target: Option<Arc<Field<T>>>,
     ) -> Result<(), LayerError> {
         self.rejoin();
+        if self.index > 0 && self.incoming.is_none() {
+            self.incoming = Some(Box::new(Incoming::new(&self.network, self.index)));
+        }
         self.moment = Moment { batch: self.moment.batch.wrapping_add(1), phase: 0, step: 0 };
         let shape = (self.units, batch);
         let given = |numbers: Option<Arc<Field<T>>>, what| match numbers {
@@ -77,7 +80,7 @@ impl<T: Real> Layer<T> {
             incoming.touch();
         }
         self.moment.phase += 1;
-        self.phase = Some(phase);
+        self.phase = Some(Box::new(phase));
         self.step = 0;
         self.staleness = 0;
         self.measured = None;
@@ -128,7 +131,8 @@ impl<T: Real> Layer<T> {
         self.staleness = self.staleness.max(outgoing.hear(error));
         self.measured = None;
         self.drift_at_arrival();
-        if let (Some(Phase { reading: Reading::FirstArrival(coefficient), .. }), false) = (self.phase, self.arrived) {
+        if let (Some(&Phase { reading: Reading::FirstArrival(coefficient), .. }), false) = (self.phase(), self.arrived)
+        {
             let due = (self.network.depth() - 1 - self.index) as u64;
             let first = if self.settings.voice == Voice::Adjoint { self.step == due } else { !self.hears_silence() };
             if first {

@@ -24,7 +24,7 @@ pub(super) struct Incoming<T> {
     pub(super) activation: Activation,
     pub(super) precision: T,
     /// Π of the units, where they have precisions of their own.
-    pub(super) units: Option<UnitPrecision<T>>,
+    pub(super) units: Option<Box<UnitPrecision<T>>>,
     /// What goes down is an answer to the current, not the state alone.
     answers: bool,
     /// The current that last arrived, or `c`, its deviation.
@@ -58,7 +58,7 @@ impl<T: Real> Incoming<T> {
         Self {
             activation: network.activation(layer),
             precision: T::of(network.precision(layer)),
-            units: UnitPrecision::new(network, layer),
+            units: UnitPrecision::new(network, layer).map(Box::new),
             answers: network.energy() == EnergyKind::PredictiveCoding,
             current: None,
             ground: None,

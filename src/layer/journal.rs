@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{Body, Layer, LayerError};
-use crate::math::{Field, Real};
+use crate::math::Real;
 use crate::signal::journal::{Call, Entry, Part, Said, Stored};
 use crate::signal::{Directive, Extract, Report, Signal, Wanted};
 
@@ -113,10 +113,13 @@ impl<T: Real> Layer<T> {
             outgoing.and_then(|outgoing| outgoing.ground.as_ref()).map(|ground| ground.current.len()),
         ];
         Stored {
-            remembered: self.remembered.as_ref().map_or(0, Field::len),
+            remembered: self.remembered.as_ref().map_or(0, |state| state.len()),
             ground: self.rest.as_ref().map_or(0, |rest| rest.len()) + grounds.iter().flatten().sum::<usize>(),
-            collected: outgoing.filter(|outgoing| outgoing.terms > 0).map_or(0, |outgoing| size(&outgoing.collected)),
-            previous: outgoing.and_then(|outgoing| outgoing.previous.as_ref()).map_or(0, size),
+            collected: outgoing
+                .filter(|outgoing| outgoing.terms > 0)
+                .and_then(|outgoing| outgoing.collected.as_deref())
+                .map_or(0, size),
+            previous: outgoing.and_then(|outgoing| outgoing.previous.as_deref()).map_or(0, size),
         }
     }
 
@@ -133,7 +136,9 @@ impl<T: Real> Layer<T> {
                 self.state_moved();
             }
             (Part::Remembered, _) => self.disturb_remembered(other),
-            (Part::Collected, Some(outgoing)) => outgoing.collected.weights.mapv_inplace(other),
+            (Part::Collected, Some(outgoing)) => {
+                outgoing.collected.iter_mut().for_each(|collected| collected.weights.mapv_inplace(other));
+            }
             (Part::Feedback, Some(outgoing)) => {
                 outgoing.back.iter_mut().for_each(|back| back.matrix.mapv_inplace(other));
                 outgoing.weights_moved();

@@ -23,7 +23,7 @@ impl<T: Real> Layer<T> {
 
     /// A phase that is read at the first arrival and in which nothing but zeros arrived has the estimate zero.
     fn settle_arrival(&mut self) {
-        let waited = matches!(self.phase, Some(Phase { reading: Reading::FirstArrival(_), .. })) && !self.arrived;
+        let waited = matches!(self.phase(), Some(Phase { reading: Reading::FirstArrival(_), .. })) && !self.arrived;
         if let (Some(outgoing), true) = (&mut self.outgoing, waited) {
             outgoing.collect_nothing();
         }
@@ -55,11 +55,7 @@ impl<T: Real> Layer<T> {
             });
         };
         Ok(match wanted {
-            Wanted::Weights => {
-                let [of_weights, of_bias] = &outgoing.optimizers;
-                let states = [of_weights.state().clone(), of_bias.state().clone()];
-                Extract::Weights(outgoing.parameters.clone(), Some(states))
-            }
+            Wanted::Weights => Extract::Weights(outgoing.parameters.clone(), Some(outgoing.optimizer_states())),
             Wanted::Estimate => Extract::Estimate(
                 outgoing.estimate(self.batch).ok_or_else(|| self.fault("no estimate was collected".into()))?,
             ),
@@ -102,11 +98,10 @@ impl<T: Real> Layer<T> {
             back.weights_changed(&outgoing.parameters.weights);
         }
         outgoing.clear();
-        if let Some(states) = states {
-            let fits = outgoing.optimizers.iter_mut().zip(states).all(|(optimizer, state)| optimizer.restore(state));
-            if !fits {
-                return Err(self.fault("the optimiser's stored state does not fit".into()));
-            }
+        if let Some(states) = states
+            && !outgoing.restore(states)
+        {
+            return Err(self.fault("the optimiser's stored state does not fit".into()));
         }
         Ok(())
     }

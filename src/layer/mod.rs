@@ -18,6 +18,7 @@
 //! `crate::reference` for the program that contradicts it if it is wrong.
 
 mod above;
+mod collecting;
 mod continual;
 mod deviating;
 mod feedback;
@@ -92,23 +93,24 @@ pub struct Layer<T> {
     /// Units: all of the layer's, or those of a group of it.
     units: usize,
     network: Arc<NetworkSpec>,
-    settings: LayerSettings,
+    settings: Arc<LayerSettings>,
     body: Body<T>,
-    incoming: Option<Incoming<T>>,
+    /// Made when there is something to hear.
+    incoming: Option<Box<Incoming<T>>>,
     outgoing: Option<Outgoing<T>>,
     batch: usize,
     teaching: Teaching,
     /// ρ(x) where the energy sends that instead of x.
-    rho: Field<T>,
-    remembered: Option<Field<T>>,
+    rho: Option<Box<Field<T>>>,
+    remembered: Option<Box<Field<T>>>,
     /// `x̄_l`, while the state is `u_l` (`deviating`).
     rest: Option<Arc<Field<T>>>,
-    phase: Option<Phase>,
+    phase: Option<Box<Phase>>,
     step: u64,
     /// Batch and phase within it, for the noise.
     moment: Moment,
     staleness: u64,
-    drive: Field<T>,
+    drive: Option<Box<Field<T>>>,
     measured: Option<Extent>,
     bad: Option<BadNumber>,
     /// The Hebbian product of this phase has been read at the first arrival of an error.
@@ -128,8 +130,8 @@ impl<T: Real> Layer<T> {
         parameters: Option<Parameters<T>>,
         settings: LayerSettings,
     ) -> Self {
-        let network = Arc::new(network.clone());
-        Self::part(&network, index, 0..network.widths()[index], parameters, settings, true)
+        let (network, settings) = (Arc::new(network.clone()), Arc::new(settings));
+        Self::part(&network, index, 0..network.widths()[index], parameters, &settings, true)
     }
 
     /// The part of a layer that has these units; only one part learns the bias of the layer above. See [`group::Group`].
@@ -138,7 +140,7 @@ impl<T: Real> Layer<T> {
         index: usize,
         rows: Range<usize>,
         parameters: Option<Parameters<T>>,
-        settings: LayerSettings,
+        settings: &Arc<LayerSettings>,
         owns_bias: bool,
     ) -> Self {
         let depth = network.depth();
@@ -152,35 +154,38 @@ impl<T: Real> Layer<T> {
         let outgoing = parameters.map(|parameters| {
             let loss = (index + 1 == depth).then(|| network.loss());
             let gain = T::of(network.precision(index + 1));
-            let units = UnitPrecision::new(network, index + 1);
+            let units = UnitPrecision::new(network, index + 1).map(Box::new);
             let above = Above { activation: network.activation(index + 1), loss, gain, units };
-            let mut outgoing = Outgoing::new(parameters, settings.optimizer, above);
+            let mut outgoing = Outgoing::new(parameters, Arc::clone(settings), above);
             outgoing.owns_bias = owns_bias;
             // Only answers have an echo; a layer that sends its state answers nothing.
             let answered = network.energy() == EnergyKind::PredictiveCoding;
-            outgoing.back = Feedback::new(network, index + 1, &outgoing.parameters.weights, settings.optimizer);
+            let back = Feedback::new(network, index + 1, &outgoing.parameters.weights, settings.optimizer);
+            outgoing.back = back.map(Box::new);
             outgoing.remember(answered && settings.voice == Voice::Plain(Message::ErrorEcho));
             outgoing
         });
-        let incoming = (index > 0).then(|| Incoming::new(network, index));
+        // Precisions of its own may be learned, stored and restored before anything is heard.
+        let own_units = index > 0 && network.unit_precision::<T>(index).is_some();
+        let incoming = own_units.then(|| Box::new(Incoming::new(network, index)));
         Self {
             index,
             units: rows.len(),
             network: Arc::clone(network),
-            settings,
+            settings: Arc::clone(settings),
             body,
             incoming,
             outgoing,
             batch: 0,
             teaching: Teaching::Free,
-            rho: Array2::zeros((0, 0)),
+            rho: None,
             remembered: None,
             rest: None,
             phase: None,
             step: 0,
             moment: Moment::default(),
             staleness: 0,
-            drive: Array2::zeros((0, 0)),
+            drive: None,
             measured: None,
             bad: None,
             arrived: false,
@@ -197,7 +202,7 @@ impl<T: Real> Layer<T> {
 
     /// The phase it is in.
     pub fn phase(&self) -> Option<&Phase> {
-        self.phase.as_ref()
+        self.phase.as_deref()
     }
 
     /// Steps taken in this phase.
@@ -223,7 +228,7 @@ impl<T: Real> Layer<T> {
             Directive::Show(data) => self.show(data)?,
             Directive::Begin(phase) => self.begin(phase)?,
             Directive::Number(batch) => self.moment.batch = batch.wrapping_sub(1),
-            Directive::Remember => self.remembered = self.state().cloned(),
+            Directive::Remember => self.remembered = self.state().cloned().map(Box::new),
             Directive::Collect { coefficient } => self.collect(coefficient)?,
             Directive::Learn => self.learn()?,
             Directive::Transact(order) => return self.transact(order),
@@ -247,14 +252,14 @@ impl<T: Real> Layer<T> {
     fn state_moved(&mut self) {
         if self.network.energy() == EnergyKind::Hopfield {
             let rho = self.network.activation(self.index);
-            let mut values_of_rho = std::mem::take(&mut self.rho);
+            let mut values_of_rho = self.rho.take().unwrap_or_default();
             if let Some(state) = self.state() {
                 if values_of_rho.dim() != state.dim() {
-                    values_of_rho = Array2::zeros(state.dim());
+                    *values_of_rho = Array2::zeros(state.dim());
                 }
                 rho.values_into(values(state), values_mut(&mut values_of_rho));
             }
-            self.rho = values_of_rho;
+            self.rho = Some(values_of_rho);
         }
         if let Some(incoming) = &mut self.incoming {
             incoming.touch();
@@ -267,7 +272,7 @@ impl<T: Real> Layer<T> {
 
     /// `s_l`: what goes up through the weights.
     fn source(&self) -> Option<&Field<T>> {
-        if self.network.energy() == EnergyKind::Hopfield { Some(&self.rho) } else { self.state() }
+        if self.network.energy() == EnergyKind::Hopfield { self.rho.as_deref() } else { self.state() }
     }
 
     /// True if the layer has a state that moves in this phase.

@@ -1,9 +1,8 @@
 //! The side of a layer that faces up: it owns the weights that lead up, speaks predictions through them, hears the errors that
-//! come back, turns them into feedback, and learns.
+//! come back, and turns them into feedback; `collecting` is how it learns from them.
 //!
 //! ```text
 //! a_{l+1} = W_{l+1} x_l + b_{l+1}          prediction          g_l = B_{l+1}ᵀ d_{l+1}          feedback, B = W if tied
-//! h_{l+1} = d_{l+1} x_lᵀ                   Hebbian product     W ← W − η·optimiser(−Σ c h / B) update
 //! ```
 //!
 //! An echoed error says which prediction it was computed from. Having remembered that prediction, this side works out the error
@@ -15,14 +14,15 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 
+use super::LayerSettings;
 use super::above::Above;
 use super::deviating::Ground;
 use super::feedback::Feedback;
 use super::imprecision::Channel;
 use super::pages::Pages;
 use crate::math::kernel::{Left, Shape, Start};
-use crate::math::optimizer::{Optimizer, OptimizerSpec};
-use crate::math::{Field, Real, transpose_into, values, values_mut};
+use crate::math::optimizer::Optimizer;
+use crate::math::{Field, Real, values, values_mut};
 use crate::network::Parameters;
 use crate::signal::{Content, Signal, Stamp};
 
@@ -33,15 +33,18 @@ const UNANSWERED_MOST: usize = 64;
 #[derive(Debug)]
 pub(super) struct Outgoing<T> {
     pub(super) parameters: Parameters<T>,
-    pub(super) optimizers: [Optimizer<T>; 2],
+    pub(super) settings: Arc<LayerSettings>,
+    /// Of weights and bias; made when they are first used.
+    pub(super) optimizers: Option<Box<[Optimizer<T>; 2]>>,
     pub(super) above: Above<T>,
     /// What deviations are measured from, in a phase of them; their prediction has no bias.
     pub(super) ground: Option<Ground<T>>,
+    /// Zeros, where it is wanted.
     no_bias: Vec<T>,
     /// The bias is this part's to learn; where a layer is cut into groups, one of them has it.
     pub(super) owns_bias: bool,
     /// `B`, if errors do not come down through the weights themselves.
-    pub(super) back: Option<Feedback<T>>,
+    pub(super) back: Option<Box<Feedback<T>>>,
     /// Version of the prediction that belongs to the present state, unless `moved`.
     pub(super) version: u64,
     /// The state moved since the prediction was computed.
@@ -55,28 +58,28 @@ pub(super) struct Outgoing<T> {
     pub(super) unanswered_most: usize,
     echoes: bool,
     pub(super) heard: Option<Signal<T>>,
-    adjoint: Field<T>,
+    adjoint: Option<Box<Field<T>>>,
     /// `g`, up to date unless `stale`.
-    pub(super) feedback: Field<T>,
+    pub(super) feedback: Option<Box<Field<T>>>,
     stale: bool,
-    pub(super) collected: Parameters<T>,
+    /// Made when something is collected.
+    pub(super) collected: Option<Box<Parameters<T>>>,
     pub(super) terms: usize,
     /// Where weights move during a phase: the Hebbian product one step ago.
-    pub(super) previous: Option<Parameters<T>>,
-    transposed: Vec<T>,
+    pub(super) previous: Option<Box<Parameters<T>>>,
+    pub(super) transposed: Vec<T>,
     pages: Pages<T>,
 }
 
 impl<T: Real> Outgoing<T> {
-    pub(super) fn new(parameters: Parameters<T>, optimizer: OptimizerSpec, above: Above<T>) -> Self {
-        let (to, from) = parameters.weights.dim();
-        let optimizers = [parameters.weights.len(), parameters.bias.len()].map(|size| Optimizer::new(optimizer, size));
+    pub(super) fn new(parameters: Parameters<T>, settings: Arc<LayerSettings>, above: Above<T>) -> Self {
         Self {
             parameters,
-            optimizers,
+            settings,
+            optimizers: None,
             above,
             ground: None,
-            no_bias: vec![T::zero(); to],
+            no_bias: Vec::new(),
             owns_bias: true,
             back: None,
             version: 0,
@@ -88,10 +91,10 @@ impl<T: Real> Outgoing<T> {
             unanswered_most: UNANSWERED_MOST,
             echoes: false,
             heard: None,
-            adjoint: Array2::zeros((0, 0)),
-            feedback: Array2::zeros((0, 0)),
+            adjoint: None,
+            feedback: None,
             stale: true,
-            collected: Parameters::zeros(to, from),
+            collected: None,
             terms: 0,
             previous: None,
             transposed: Vec::new(),
@@ -122,6 +125,7 @@ impl<T: Real> Outgoing<T> {
         let terms = self.terms;
         self.clear();
         self.terms = terms;
+        self.no_bias.resize(if ground.is_some() { self.parameters.bias.len() } else { 0 }, T::zero());
         self.ground = ground;
     }
 
@@ -239,14 +243,14 @@ impl<T: Real> Outgoing<T> {
         }
         let total = ground.map(|ground| ground.total(now));
         error.zip_mut_with(total.as_ref().unwrap_or(now), |e, &a| *e = *e * self.above.slope(a));
-        self.adjoint = error;
+        self.adjoint = Some(Box::new(error));
         Some(())
     }
 
     /// The adjoint that `refresh_adjoint` prepared.
-    fn adjoint(&self) -> Option<&Field<T>> {
+    pub(super) fn adjoint(&self) -> Option<&Field<T>> {
         let heard = self.heard.as_ref()?;
-        Some(if heard.content == Content::Adjoint { &heard.numbers } else { &self.adjoint })
+        if heard.content == Content::Adjoint { Some(&heard.numbers) } else { self.adjoint.as_deref() }
     }
 
     /// True if the adjoint, worked out as of now, is zero everywhere.
@@ -266,9 +270,9 @@ impl<T: Real> Outgoing<T> {
         if self.refresh_adjoint(state).is_none() {
             return false;
         }
-        let mut feedback = std::mem::take(&mut self.feedback);
+        let mut feedback = self.feedback.take().unwrap_or_default();
         if feedback.dim() != state.dim() {
-            feedback = Array2::zeros(state.dim());
+            *feedback = Array2::zeros(state.dim());
         }
         let (to, from) = self.parameters.weights.dim();
         let adjoint = values(self.adjoint().expect("prepared above"));
@@ -281,87 +285,8 @@ impl<T: Real> Outgoing<T> {
             let shape = Shape { rows: from, inner: to, cols: state.ncols() };
             T::product(shape, Left::Columns(weights), adjoint, Start::Zero, values_mut(&mut feedback));
         }
-        self.feedback = feedback;
+        self.feedback = Some(feedback);
         self.stale = false;
-        true
-    }
-
-    /// Adds `coefficient · d sᵀ` to what was collected since the last update. False if no error was heard.
-    #[must_use]
-    pub(super) fn collect(&mut self, state: &Field<T>, coefficient: f64) -> bool {
-        if self.refresh_adjoint(state).is_none() {
-            return false;
-        }
-        let adjoint = self.adjoint().expect("prepared above").mapv(|d| T::of(coefficient) * d);
-        let (to, batch) = adjoint.dim();
-        let from = state.nrows();
-        self.transposed.resize(from * batch, T::zero());
-        transpose_into(values(state), from, batch, &mut self.transposed);
-        let sum = &mut self.collected;
-        if self.terms == 0 {
-            sum.bias.fill(T::zero());
-        }
-        let start = if self.terms == 0 { Start::Zero } else { Start::Held };
-        let shape = Shape { rows: to, inner: batch, cols: from };
-        T::product(shape, Left::Rows(values(&adjoint)), &self.transposed, start, values_mut(&mut sum.weights));
-        for (slot, row) in sum.bias.iter_mut().zip(values(&adjoint).chunks_exact(batch)) {
-            *slot = row.iter().fold(*slot, |sum, &d| sum + d);
-        }
-        self.terms += 1;
-        true
-    }
-
-    /// `coefficient · d sᵀ` and its sum over the batch; `None` if no error was heard.
-    pub(super) fn product(&mut self, state: &Field<T>, coefficient: f64) -> Option<Parameters<T>> {
-        let (sum, terms) = (Parameters::zeros(self.collected.weights.nrows(), state.nrows()), self.terms);
-        let held = std::mem::replace(&mut self.collected, sum);
-        self.terms = 0;
-        let heard = self.collect(state, coefficient);
-        self.terms = terms;
-        let product = std::mem::replace(&mut self.collected, held);
-        heard.then_some(product)
-    }
-
-    /// Counts as collected although nothing was: the estimate stays what it is, or zero.
-    pub(super) fn collect_nothing(&mut self) {
-        if self.terms == 0 {
-            self.collected.weights.fill(T::zero());
-            self.collected.bias.fill(T::zero());
-            self.terms = 1;
-        }
-    }
-
-    /// The collected estimate of −∂𝓛/∂W, divided by the batch.
-    pub(super) fn estimate(&self, batch: usize) -> Option<Parameters<T>> {
-        let scale = T::of(1.0 / batch as f64);
-        (self.terms > 0).then(|| Parameters {
-            weights: self.collected.weights.mapv(|h| scale * h),
-            bias: self.collected.bias.iter().map(|&h| scale * h).collect(),
-        })
-    }
-
-    /// Updates the weights from what was collected, and forgets it. False if nothing was.
-    #[must_use]
-    pub(super) fn learn(&mut self, batch: usize) -> bool {
-        if self.terms == 0 {
-            return false;
-        }
-        if self.previous.is_some() {
-            // The weights have moved during the phase.
-            self.clear();
-            return true;
-        }
-        self.terms = 0;
-        let (sum, scale) = (&self.collected, T::of(1.0 / batch as f64));
-        let [of_weights, of_bias] = &mut self.optimizers;
-        of_weights.update(values_mut(&mut self.parameters.weights), values(&sum.weights), scale);
-        if self.owns_bias {
-            of_bias.update(&mut self.parameters.bias, &sum.bias, scale);
-        }
-        if let Some(back) = &mut self.back {
-            back.learn(&self.parameters.weights, &sum.weights, scale);
-        }
-        self.clear();
         true
     }
 }

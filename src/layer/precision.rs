@@ -76,8 +76,7 @@ impl<T: Real> Layer<T> {
     /// Learns the precisions of its own units, if they are learned, from its own errors.
     pub(super) fn learn_precision(&mut self) -> Result<(), LayerError> {
         let knows_itself = matches!(self.settings.voice, Voice::Adjoint | Voice::Plain(Message::Error));
-        let learns =
-            |incoming: &&mut super::Incoming<T>| incoming.units.as_ref().is_some_and(UnitPrecision::is_learned);
+        let learns = |incoming: &&mut Box<super::Incoming<T>>| incoming.units.as_ref().is_some_and(|u| u.is_learned());
         let Some(incoming) = self.incoming.as_mut().filter(learns) else { return Ok(()) };
         if !knows_itself {
             let what = "a layer below that works out errors from echoes or states has to know the precisions above it, and these \

@@ -23,15 +23,15 @@ impl<T: Real> Layer<T> {
         let residual = self.measured_residual();
         self.step += 1;
         self.drift_at_step();
-        if !self.can_move() || self.drive.is_empty() {
+        let Some(drive) = self.drive.as_deref().filter(|drive| self.can_move() && !drive.is_empty()) else {
             return residual;
-        }
-        let first_arrival = matches!(self.phase, Some(Phase { reading: Reading::FirstArrival(_), .. }));
+        };
+        let first_arrival = matches!(self.phase(), Some(Phase { reading: Reading::FirstArrival(_), .. }));
         // Eq. 14, 15: one whole step makes the error equal to the feedback.
         let rate = if first_arrival { T::one() } else { T::of(self.settings.rate) };
         let clips = self.clips();
         if let Body::Hidden(state) | Body::Output { state, .. } = &mut self.body {
-            step(rate, values(&self.drive), values_mut(state));
+            step(rate, values(drive), values_mut(state));
             if clips {
                 hopfield::clip(values_mut(state));
             }
@@ -53,7 +53,7 @@ impl<T: Real> Layer<T> {
         let extent = self.measure();
         if !extent.finite && self.bad.is_none() {
             let numbers = if self.can_move() {
-                values(&self.drive)
+                self.drive()
             } else {
                 self.incoming.as_ref().map_or(&[][..], |incoming| values(&incoming.error))
             };
@@ -79,22 +79,29 @@ impl<T: Real> Layer<T> {
             let error = self.incoming.as_ref().map_or(&[][..], |incoming| values(&incoming.error));
             return Extent { largest: 0.0, finite: extent(error).finite };
         }
-        let mut drive = std::mem::take(&mut self.drive);
+        let mut drive = self.drive.take().unwrap_or_default();
         let known = self.drive_into(&mut drive);
-        self.drive = drive;
-        if known { extent(values(&self.drive)) } else { self.undriven() }
+        self.drive = Some(drive);
+        if known { extent(self.drive()) } else { self.undriven() }
+    }
+
+    /// `−∂E/∂x_l` as it was measured last; empty before.
+    pub(super) fn drive(&self) -> &[T] {
+        self.drive.as_deref().map_or(&[], values)
     }
 
     /// Too little has been heard in this batch for a drive: the last batch's must not move the state.
     fn undriven(&mut self) -> Extent {
-        self.drive.fill(T::zero());
+        if let Some(drive) = &mut self.drive {
+            drive.fill(T::zero());
+        }
         Extent { largest: 0.0, finite: true }
     }
 
     /// The drive, from everything heard; false if something without which there is none has not been heard.
     fn drive_into(&mut self, drive: &mut Field<T>) -> bool {
         let energy = self.network.energy();
-        let source = if energy == EnergyKind::Hopfield { Some(&self.rho) } else { None };
+        let source = if energy == EnergyKind::Hopfield { self.rho.as_deref() } else { None };
         let (state, target) = match &self.body {
             Body::Hidden(state) => (state, None),
             Body::Output { state, target } => (state, Some(target)),
@@ -108,7 +115,7 @@ impl<T: Real> Layer<T> {
             Some(outgoing) => outgoing.refresh_feedback(source.unwrap_or(state)),
             None => true,
         };
-        let feedback = self.outgoing.as_ref().map(|outgoing| values(&outgoing.feedback));
+        let feedback = self.outgoing.as_ref().and_then(|outgoing| outgoing.feedback.as_deref()).map(values);
         if energy == EnergyKind::PredictiveCoding {
             match feedback.filter(|_| heard) {
                 Some(feedback) => predictive_coding::drive(feedback, values(&incoming.error), values_mut(drive)),
@@ -136,13 +143,13 @@ impl<T: Real> Layer<T> {
         let gain = self.output_gain();
         let energy = self.network.energy();
         let Some(incoming) = &mut self.incoming else { return false };
-        let against = match &self.body {
-            _ if energy == EnergyKind::Hopfield => Against::Own(&self.rho),
-            Body::Output { state, .. } if energy == EnergyKind::Rate => Against::Own(state),
-            Body::Hidden(state) if energy == EnergyKind::Rate => Against::Own(state),
-            Body::Output { target, .. } => Against::Target(target, self.network.loss(), gain),
-            Body::Hidden(state) => Against::State(state),
-            Body::Input(data) => Against::State(data),
+        let against = match (&self.body, &self.rho) {
+            (_, Some(rho)) if energy == EnergyKind::Hopfield => Against::Own(rho),
+            (Body::Output { state, .. }, _) if energy == EnergyKind::Rate => Against::Own(state),
+            (Body::Hidden(state), _) if energy == EnergyKind::Rate => Against::Own(state),
+            (Body::Output { target, .. }, _) => Against::Target(target, self.network.loss(), gain),
+            (Body::Hidden(state), _) => Against::State(state),
+            (Body::Input(data), _) => Against::State(data),
         };
         incoming.refresh(&against, self.settings.voice)
     }

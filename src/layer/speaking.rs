@@ -10,11 +10,11 @@ use crate::signal::{Report, Repose, Signal, Teaching, Versions};
 impl<T: Real> Layer<T> {
     /// The prediction of the layer above; `None` at the output. Computed anew only if the state moved.
     pub(super) fn say_prediction(&mut self) -> Option<Signal<T>> {
-        let (phase, step) = (self.phase.map_or(0, |phase| phase.number), self.step);
+        let (phase, step) = (self.phase().map_or(0, |phase| phase.number), self.step);
         let channel = self.channel(Held::Ascending);
         let hopfield = self.network.energy() == EnergyKind::Hopfield;
         let source = match &self.body {
-            _ if hopfield => &self.rho,
+            _ if hopfield => self.rho.as_deref()?,
             Body::Input(data) => data,
             Body::Hidden(state) => state,
             Body::Output { .. } => return None,
@@ -24,7 +24,7 @@ impl<T: Real> Layer<T> {
 
     /// The error for the layer below; `None` at the input and before anything was heard.
     pub(super) fn say_error(&mut self) -> Option<Signal<T>> {
-        let (phase, step) = (self.phase.map_or(0, |phase| phase.number), self.step);
+        let (phase, step) = (self.phase().map_or(0, |phase| phase.number), self.step);
         self.refresh_error();
         let channel = self.channel(Held::Descending);
         self.incoming.as_mut().and_then(|incoming| incoming.speak((phase, step), channel))
@@ -37,7 +37,7 @@ impl<T: Real> Layer<T> {
 
     /// True if there is an error that was not spoken.
     pub fn has_new_error(&self) -> bool {
-        self.incoming.as_ref().is_some_and(Incoming::has_news)
+        self.incoming.as_deref().is_some_and(Incoming::has_news)
     }
 
     /// True if everything that could be said has been said.
@@ -48,20 +48,17 @@ impl<T: Real> Layer<T> {
     /// The report of the present moment; measures the residual if that has not been done.
     pub(super) fn make_report(&mut self) -> Report {
         let residual = self.measured_residual();
-        let tolerance = T::of(self.phase.map_or(0.0, |phase| phase.tolerance));
-        let unsettled = if self.can_move() {
-            values(&self.drive).iter().filter(|drive| drive.abs() > tolerance).count()
-        } else {
-            0
-        };
+        let tolerance = T::of(self.phase().map_or(0.0, |phase| phase.tolerance));
+        let unsettled =
+            if self.can_move() { self.drive().iter().filter(|drive| drive.abs() > tolerance).count() } else { 0 };
         let score = self.score();
         let energy = self.energy(score);
         let version = |signal: Option<&Signal<T>>| signal.map_or(0, |signal| signal.stamp.version);
-        let (incoming, outgoing) = (self.incoming.as_ref(), self.outgoing.as_ref());
+        let (incoming, outgoing) = (self.incoming.as_deref(), self.outgoing.as_ref());
         Report {
             layer: self.index,
             group: 0,
-            phase: self.phase.map_or(0, |phase| phase.number),
+            phase: self.phase().map_or(0, |phase| phase.number),
             step: self.step,
             residual,
             unsettled,
