@@ -5,6 +5,7 @@
 //! `kind.rs`.
 
 mod data;
+mod groups;
 mod model;
 mod processes;
 mod shards;
@@ -12,6 +13,10 @@ mod simulation;
 mod wall_clock;
 
 use data::{data_have_a_folder, digits_are_counted, digits_need_no_folder, validation_leaves_some};
+use groups::{
+    free_groups_are_read_at_the_end, free_groups_have_no_laws, free_groups_say_errors, groups_are_plain,
+    groups_have_no_clocks, groups_have_parts,
+};
 use model::{
     feedback_can_meet_the_weights, feedback_gets_the_same_updates, precision_is_known_below,
     precision_is_there_to_learn, precision_per_layer, softmax_is_in_the_loss, the_last_precision_is_resolved,
@@ -25,12 +30,12 @@ use simulation::{
     arrivals_are_silent_before, deviations_are_of_one_phase, deviations_are_of_predictive_coding,
     deviations_come_down_through_the_weights, deviations_have_given_precisions,
     deviations_have_one_precision_per_layer, deviations_have_resting_weights, deviations_start_without_errors,
-    first_step_has_no_nudge, groups_are_plain, noise_has_steps, sequence_is_plain, zero_is_a_limit,
+    first_step_has_no_nudge, noise_has_steps, sequence_is_plain, zero_is_a_limit,
 };
 
 use super::diagnostic::Diagnostic;
 use super::gather::Gathered;
-use super::values::{Config, Groups, LinkTransport, Precision};
+use super::values::{Config, LinkTransport, Precision};
 use super::{Dtype, EnergyKind, FeedbackKind, Message, Order, RuleName, ScheduleMode};
 
 /// A condition on a configuration.
@@ -60,7 +65,10 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["model.precision", "model.widths"], precision_per_layer),
     rule(&["model.feedback", "learning.weight_decay", "learning.rule"], feedback_can_meet_the_weights),
     rule(&["model.feedback", "learning.optimizer", "learning.rule"], feedback_gets_the_same_updates),
-    rule(&["model.groups", "schedule.mode"], groups_need_steps),
+    rule(&["model.groups", "schedule.mode"], groups_have_no_clocks),
+    rule(&["model.groups", "links.message", "schedule.mode"], free_groups_say_errors),
+    rule(&["model.groups", "learning.rule", "learning.update", "schedule.mode"], free_groups_are_read_at_the_end),
+    rule(&["model.groups", "schedule.time_unit_ms"], free_groups_have_no_laws),
     rule(&["model.groups", "model.feedback"], |c| groups_have_parts(c, c.model.feedback != FeedbackKind::Tied)),
     rule(&["model.groups", "model.precision"], |c| {
         groups_have_parts(c, matches!(c.model.precision, Precision::PerUnit(_)))
@@ -133,32 +141,6 @@ pub(super) fn placed(problem: Diagnostic, keys: &[&'static str], gathered: &Gath
 
 fn broken(title: impl Into<String>, help: impl Into<String>) -> Option<Diagnostic> {
     Some(Diagnostic::error(title).help(help))
-}
-
-fn groups_need_steps(config: &Config) -> Option<Diagnostic> {
-    let mode = match config.schedule.mode {
-        ScheduleMode::FreeRunning => "free-running",
-        ScheduleMode::VirtualTime => "virtual-time",
-        ScheduleMode::Reference | ScheduleMode::LockStep => return None,
-    };
-    if config.model.groups == Groups::Count(1) {
-        return None;
-    }
-    broken(
-        format!("`model.groups` must be 1 with the mode `{mode}`"),
-        "there the settling protocol compares versions layer by layer; use schedule.mode = \"lock-step\"",
-    )
-}
-
-/// Some things belong to whole layers only.
-fn groups_have_parts(config: &Config, whole: bool) -> Option<Diagnostic> {
-    if !whole || config.model.groups == Groups::Count(1) || config.learning.rule == RuleName::Backprop {
-        return None;
-    }
-    broken(
-        "`model.groups` must be 1 with feedback weights or precisions that are not cut",
-        "groups have tied feedback and one precision per layer, which is not learned",
-    )
 }
 
 fn tolerance_is_resolved(config: &Config) -> Option<Diagnostic> {

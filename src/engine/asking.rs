@@ -19,7 +19,7 @@ impl<T: Real> Engine<T> {
     /// What the clock of a layer's process says, in nanoseconds. The answer comes as fast as the layer can give it.
     pub fn clock(&mut self, layer: usize) -> Result<u64, EngineError> {
         let node = self.coordinator.nodes_of(layer).start;
-        match self.runtime.block_on(self.coordinator.ask(node, Wanted::Clock))? {
+        match self.runtime.block_on(self.coordinator.ask_one(node, Wanted::Clock))? {
             Extract::Seen(seen) => Ok(seen.clock),
             // Whoever drives a layer answers this with nothing else.
             _ => Err(EngineError::Ended { whereabouts: self.coordinator.whereabouts.to_string() }),
@@ -29,12 +29,12 @@ impl<T: Real> Engine<T> {
 
 impl<T: Real> Coordinator<T> {
     /// Asks one node alone.
-    async fn ask(&mut self, node: usize, wanted: Wanted) -> Result<Extract<T>, EngineError> {
+    async fn ask_one(&mut self, node: usize, wanted: Wanted) -> Result<Extract<T>, EngineError> {
         self.watchdog.wake();
         self.tell(node, Directive::Extract(wanted))?;
         loop {
             match self.next_news(None).await? {
-                Some(News::Extract(from, extract)) if from == node => return Ok(extract),
+                Some(News::Extract(from, extract)) if from == node => return Ok(*extract),
                 Some(_) => {}
                 None => {
                     let whereabouts = self.whereabouts.to_string();

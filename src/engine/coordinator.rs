@@ -10,22 +10,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, timeout_at};
 
 use super::actor::News;
+use super::census::Census;
+use super::line::{Teller, Untold};
 use super::parts::{join_extracts, join_reports};
 use super::whereabouts::{Watchdog, Whereabouts};
 use super::{EngineError, EngineSettings, Loss, Schedule};
 use crate::math::Real;
 use crate::network::NetworkSpec;
 use crate::rule::PlannedPhase;
-use crate::settling::{Detector, Limits, Look, PhaseRecord, StopReason, Stopper, Verdict};
-use crate::signal::{Directive, Extract, Motion, Phase, Reading, Report, Repose, Wanted};
+use crate::settling::{Detector, Limits, Look, Outstanding, PhaseRecord, StopReason, Stopper, Verdict};
+use crate::signal::{Directive, Extract, Motion, Phase, Reading, Report, Wanted};
 use crate::transaction;
-
-/// Time between two counts of a free-running phase that has a plateau clause.
-const COUNT_EVERY: Duration = Duration::from_millis(5);
 
 /// One end of every line to the layers.
 pub(crate) struct Coordinator<T> {
@@ -34,7 +32,7 @@ pub(crate) struct Coordinator<T> {
     /// The first node of every layer; its groups follow in order.
     pub(super) first_nodes: Vec<usize>,
     pub(super) watchdog: Watchdog,
-    pub(super) directives: Vec<mpsc::Sender<Directive<T>>>,
+    pub(super) directives: Vec<Teller<T>>,
     pub(super) news: mpsc::Receiver<News<T>>,
     pub(super) whereabouts: Arc<Whereabouts>,
     pub(super) phase: u64,
@@ -46,6 +44,8 @@ pub(crate) struct Coordinator<T> {
     pub(super) spread: bool,
     /// Where they are in training, if they do.
     pub(super) transaction: Option<transaction::Coordinator>,
+    /// Shared with all groups that run free.
+    pub(super) outstanding: Arc<Outstanding>,
 }
 
 /// How long a layer that lost a neighbour waits for word that a process is gone, which says more.
@@ -55,7 +55,7 @@ impl<T: Real> Coordinator<T> {
     pub(crate) fn new(
         network: &NetworkSpec,
         settings: &EngineSettings,
-        directives: Vec<mpsc::Sender<Directive<T>>>,
+        directives: Vec<Teller<T>>,
         news: mpsc::Receiver<News<T>>,
         whereabouts: Arc<Whereabouts>,
     ) -> Self {
@@ -68,6 +68,7 @@ impl<T: Real> Coordinator<T> {
         };
         let first_nodes = (0..=network.depth()).scan(0, nodes_before).collect();
         let network = network.clone();
+        let outstanding = Arc::default();
         Self {
             schedule,
             network,
@@ -81,7 +82,18 @@ impl<T: Real> Coordinator<T> {
             lost,
             spread,
             transaction,
+            outstanding,
         }
+    }
+
+    /// The same with this count of what is outstanding among its groups.
+    pub(super) fn of_groups(self, outstanding: Arc<Outstanding>) -> Self {
+        Self { outstanding, ..self }
+    }
+
+    /// True if layers are cut and nobody waits for anybody.
+    pub(super) fn groups_run_free(&self) -> bool {
+        self.schedule == Schedule::FreeRunning && self.network.is_cut()
     }
 
     /// The same for layers in other processes, in this life of the run.
@@ -114,11 +126,11 @@ impl<T: Real> Coordinator<T> {
         if let Some(layer) = self.broken {
             return Err(self.link_broken(layer));
         }
-        match self.directives[node].try_send(directive) {
+        match self.directives[node].tell(directive) {
             // Whoever carried it to another process has failed and sent word, which the next wait finds and which says more.
-            Err(TrySendError::Closed(_)) if self.spread => Ok(()),
-            Err(TrySendError::Closed(_)) => Err(self.ended()),
-            Err(TrySendError::Full(_)) => Err(self.stalled()),
+            Err(Untold::Gone) if self.spread => Ok(()),
+            Err(Untold::Gone) => Err(self.ended()),
+            Err(Untold::Full(_)) => Err(self.stalled()),
             Ok(()) => Ok(()),
         }
     }
@@ -141,6 +153,9 @@ impl<T: Real> Coordinator<T> {
         let steps = if at_once { 0 } else { limits.steps_max };
         let PlannedPhase { motion, reading, .. } = *planned;
         let phase = Phase { number: self.phase, motion, steps, tolerance: limits.tolerance, reading };
+        if self.groups_run_free() {
+            self.outstanding.begin(self.nodes());
+        }
         self.tell_all(|| Directive::Begin(phase))?;
         let record = match motion {
             Motion::Forward => {
@@ -154,6 +169,7 @@ impl<T: Real> Coordinator<T> {
                 let bad = reports.iter().any(|report| report.bad.is_some());
                 PhaseRecord { reason: if bad { StopReason::Diverged } else { StopReason::StepBudget }, reports }
             }
+            _ if self.groups_run_free() => self.free_groups(limits).await?,
             _ => self.free_running(limits).await?,
         };
         if planned.remember {
@@ -206,7 +222,7 @@ impl<T: Real> Coordinator<T> {
             if report.phase != self.phase {
                 continue;
             }
-            let verdict = census.hear(report);
+            let verdict = census.hear(report.layer, report);
             if let (None, Some(reason)) = (halted, verdict) {
                 halted = Some(reason);
                 self.tell_all(|| Directive::Halt)?;
@@ -238,7 +254,7 @@ impl<T: Real> Coordinator<T> {
         let mut missing = self.nodes();
         while missing > 0 {
             if let News::Extract(node, extract) = self.next_news(None).await?.ok_or_else(|| self.ended())? {
-                missing -= usize::from(extracts[node].replace(extract).is_none());
+                missing -= usize::from(extracts[node].replace(*extract).is_none());
             }
         }
         join_extracts(&self.network, extracts.into_iter().flatten().collect()).ok_or_else(|| self.ended())
@@ -252,7 +268,7 @@ impl<T: Real> Coordinator<T> {
     async fn next_report_until(&mut self, until: Option<Instant>) -> Result<Option<Report>, EngineError> {
         loop {
             match self.next_news(until).await? {
-                Some(News::Report(report)) => return Ok(Some(report)),
+                Some(News::Report(report)) => return Ok(Some(*report)),
                 Some(_) => {}
                 None => return Ok(None),
             }
@@ -271,8 +287,8 @@ impl<T: Real> Coordinator<T> {
                     return Err(self.broken_or_lost(layer).await);
                 }
                 Ok(Some(News::Lost(loss))) => {
-                    self.lost = Some(loss.clone());
-                    return Err(self.lost(loss));
+                    self.lost = Some((*loss).clone());
+                    return Err(self.lost(*loss));
                 }
                 Ok(Some(news)) => return Ok(Some(news)),
                 Ok(None) => return Err(self.ended()),
@@ -294,8 +310,8 @@ impl<T: Real> Coordinator<T> {
             && let Ok(Some(news)) = timeout_at(deadline, self.news.recv()).await
         {
             if let News::Lost(loss) = news {
-                self.lost = Some(loss.clone());
-                return self.lost(loss);
+                self.lost = Some((*loss).clone());
+                return self.lost(*loss);
             }
         }
         self.link_broken(layer)
@@ -319,7 +335,7 @@ impl<T: Real> Coordinator<T> {
     }
 }
 
-fn look(record: &PhaseRecord) -> Look {
+pub(super) fn look(record: &PhaseRecord) -> Look {
     let finite = record.reports.iter().all(|report| report.bad.is_none());
     Look { step: record.steps(), residual: record.residual(), energy: record.energy(), finite }
 }
@@ -333,60 +349,7 @@ fn agree(before: &[Report], now: &[Report]) -> bool {
 }
 
 /// Why a free-running phase that was not halted came to rest.
-fn reason_at_rest(reports: &[Report], limits: Limits) -> StopReason {
+pub(super) fn reason_at_rest(reports: &[Report], limits: Limits) -> StopReason {
     let residual = reports.iter().map(|report| report.residual).fold(0.0, f64::max);
     if residual <= limits.tolerance { StopReason::Settled } else { StopReason::StepBudget }
-}
-
-/// Counts of a free-running phase in which layers still move: one report of each, none of them at the same moment.
-struct Census {
-    limits: Limits,
-    stopper: Stopper,
-    due: Instant,
-    open: bool,
-    count: Vec<Option<Report>>,
-    before: Vec<u64>,
-}
-
-impl Census {
-    fn new(layers: usize, limits: Limits) -> Self {
-        let due = Instant::now() + COUNT_EVERY;
-        let count = vec![None; layers];
-        Self { limits, stopper: Stopper::new(limits), due, open: false, count, before: vec![0; layers] }
-    }
-
-    /// When the next count is to be taken, if at all.
-    fn due(&self, wanted: bool) -> Option<Instant> {
-        let clause = self.limits.tolerance > 0.0 && self.limits.plateau > 0.0;
-        (wanted && clause && !self.open).then_some(self.due)
-    }
-
-    fn begin(&mut self) {
-        self.open = true;
-        self.count.fill(None);
-    }
-
-    /// Takes in a report; the reason if the phase has to be halted.
-    fn hear(&mut self, report: Report) -> Option<StopReason> {
-        if report.bad.is_some() {
-            return Some(StopReason::Diverged);
-        }
-        if !self.open {
-            return None;
-        }
-        self.count[report.layer] = Some(report);
-        let reports: Vec<Report> = self.count.iter().copied().collect::<Option<_>>()?;
-        self.open = false;
-        self.due = Instant::now() + COUNT_EVERY;
-        // A slow machine is no plateau: whoever moves must have had time to move.
-        let moving = |report: &&Report| report.repose == Repose::Moving;
-        let waited = |report: &Report| report.step >= self.before[report.layer] + self.limits.check_every;
-        if !reports.iter().filter(moving).all(waited) {
-            return None;
-        }
-        self.before = reports.iter().map(|report| report.step).collect();
-        let record = PhaseRecord { reason: StopReason::StepBudget, reports };
-        let reason = self.stopper.look(look(&record));
-        reason.filter(|reason| matches!(reason, StopReason::Plateau | StopReason::Diverged))
-    }
 }

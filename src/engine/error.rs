@@ -15,11 +15,18 @@ pub enum EngineError {
         /// Why.
         source: std::io::Error,
     },
-    /// The settling protocol counts versions per layer.
+    /// An echo and a state are answered with the response to a whole current, of which a group knows its own share.
     #[error(
-        "groups of neurons run in lock-step, not free-running: the settling protocol compares versions layer by layer"
+        "groups of neurons that run free need links.message = \"error\": what an echo or a state means can be worked out only from the \
+         whole current, of which a group knows its own share"
     )]
-    Groups,
+    Echoes,
+    /// What arrives first is a part of an error.
+    #[error(
+        "groups of neurons that run free are read at the end of a phase: what arrives first, and what changes between two arrivals, is the \
+         error of some of the groups above"
+    )]
+    Partial,
     /// Feedback weights and precisions of single units are not cut.
     #[error(
         "layers cut into groups of neurons have tied feedback and one precision per layer: other matrices and lists are not cut"

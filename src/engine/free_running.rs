@@ -7,9 +7,8 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use tokio::sync::mpsc::error::TryRecvError;
-
 use super::actor::{Actor, After, take};
+use super::line::Heard;
 use super::mailbox::{Broken, Inbox, Sent};
 use super::wall_clock::clocked;
 use super::whereabouts::Awaits;
@@ -27,7 +26,7 @@ pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
     match phase.motion {
         Motion::Forward => match wave(actor).await {
             Ok(true) => match actor.next_directive().await {
-                Some(directive) => After::Directive(directive),
+                Some(directive) => After::Directive(Box::new(directive)),
                 None => After::Dismissed,
             },
             Ok(false) => After::Dismissed,
@@ -42,16 +41,16 @@ pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
 
 /// The free phase as one wave; false if the coordinator is gone.
 async fn wave<T: Real>(actor: &mut Actor<T>) -> Result<bool, Broken> {
-    if let Some(inbox) = actor.links.from_below.first() {
+    if let Some(inbox) = actor.links.below.inbox() {
         actor.waits(Awaits::Prediction);
         let prediction = take(inbox, actor.phase(), actor.polls_before_parking).await?;
-        actor.layer.hear_prediction(0, prediction);
+        actor.layer.hear_prediction(prediction);
     }
     if let Some(beat) = &mut actor.beat {
         beat.tick().await;
     }
     actor.layer.forward();
-    if let (Some(outbox), Some(prediction)) = (actor.links.to_above.first(), actor.layer.speak_prediction()) {
+    if let (Some(outbox), Some(prediction)) = (actor.links.above.outbox(), actor.layer.speak_prediction()) {
         outbox.send(prediction)?;
     }
     actor.whereabouts.goes_on(actor.node);
@@ -103,40 +102,40 @@ async fn relax<T: Real>(actor: &mut Actor<T>, mut settler: Settler) -> After<T> 
 /// Reads what the coordinator has said meanwhile; `Some` if the phase is over.
 pub(super) async fn obey<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Option<After<T>> {
     loop {
-        match actor.directives.try_recv() {
-            Ok(Directive::Halt) => {
+        match actor.directives.try_next() {
+            Heard::Directive(Directive::Halt) => {
                 actor.note(Directive::Halt);
                 settler.halt();
             }
-            Ok(Directive::Recount) => {
+            Heard::Directive(Directive::Recount) => {
                 actor.note(Directive::Recount);
                 let report = Report { repose: settler.repose(), ..actor.layer.report() };
                 if !actor.report(report).await {
                     return Some(After::Dismissed);
                 }
             }
-            Ok(directive) => return Some(After::Directive(directive)),
-            Err(TryRecvError::Empty) => return None,
-            Err(TryRecvError::Disconnected) => return Some(After::Dismissed),
+            Heard::Directive(directive) => return Some(After::Directive(Box::new(directive))),
+            Heard::Nothing => return None,
+            Heard::Over => return Some(After::Dismissed),
         }
     }
 }
 
 /// Takes in the newest signals.
 pub(super) fn hear<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Broken> {
-    let inboxes = [&actor.links.from_below, &actor.links.from_above];
+    let inboxes = [actor.links.below.inbox(), actor.links.above.inbox()];
     if inboxes.into_iter().flatten().any(Inbox::is_over) {
         return Err(Broken);
     }
     let phase = actor.phase();
-    if let Some(prediction) = actor.links.from_below.first().and_then(|inbox| inbox.try_take(phase)) {
+    if let Some(prediction) = actor.links.below.inbox().and_then(|inbox| inbox.try_take(phase)) {
         actor.recorder.passes(Side::Below, false, prediction.stamp.version);
-        actor.layer.hear_prediction(0, prediction);
+        actor.layer.hear_prediction(prediction);
         settler.stir();
     }
-    if let Some(error) = actor.links.from_above.first().and_then(|inbox| inbox.try_take(phase)) {
+    if let Some(error) = actor.links.above.inbox().and_then(|inbox| inbox.try_take(phase)) {
         actor.recorder.passes(Side::Above, false, error.stamp.version);
-        actor.layer.hear_error(0, error);
+        actor.layer.hear_error(error);
         settler.stir();
     }
     Ok(())
@@ -145,7 +144,7 @@ pub(super) fn hear<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Resu
 /// Says what is new; never waits.
 pub(super) fn speak<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Broken> {
     if actor.layer.has_new_prediction()
-        && let (Some(outbox), Some(prediction)) = (actor.links.to_above.first(), actor.layer.speak_prediction())
+        && let (Some(outbox), Some(prediction)) = (actor.links.above.outbox(), actor.layer.speak_prediction())
     {
         actor.recorder.passes(Side::Above, true, prediction.stamp.version);
         if let Sent::Replaced(version) = outbox.send(prediction)? {
@@ -154,7 +153,7 @@ pub(super) fn speak<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Res
         settler.stir();
     }
     if actor.layer.has_new_error()
-        && let (Some(outbox), Some(error)) = (actor.links.to_below.first(), actor.layer.speak_error())
+        && let (Some(outbox), Some(error)) = (actor.links.below.outbox(), actor.layer.speak_error())
     {
         actor.recorder.passes(Side::Below, true, error.stamp.version);
         outbox.send(error)?;
@@ -167,13 +166,13 @@ pub(super) fn speak<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Res
 pub(super) async fn rest<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Option<After<T>> {
     actor.waits(Awaits::AnySignal);
     let phase = actor.phase();
-    let (directives, links) = (&mut actor.directives, &actor.links);
+    let (directives, links) = (&actor.directives, &actor.links);
     let directive = poll_fn(|context| {
-        if let Poll::Ready(directive) = directives.poll_recv(context) {
+        if let Poll::Ready(directive) = directives.poll_next(context) {
             return Poll::Ready(Some(directive));
         }
-        let inboxes = [&links.from_below, &links.from_above];
-        let waiting = inboxes.map(|inbox| inbox.first().is_some_and(|i| i.poll_waiting(phase, context).is_ready()));
+        let inboxes = [links.below.inbox(), links.above.inbox()];
+        let waiting = inboxes.map(|inbox| inbox.is_some_and(|inbox| inbox.poll_waiting(phase, context).is_ready()));
         if waiting.contains(&true) { Poll::Ready(None) } else { Poll::Pending }
     })
     .await;
@@ -194,6 +193,6 @@ pub(super) async fn rest<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -
             let report = Report { repose: settler.repose(), ..actor.layer.report() };
             if actor.report(report).await { None } else { Some(After::Dismissed) }
         }
-        Some(Some(directive)) => Some(After::Directive(directive)),
+        Some(Some(directive)) => Some(After::Directive(Box::new(directive))),
     }
 }

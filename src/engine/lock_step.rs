@@ -8,25 +8,28 @@
 //! Bit-identical to the synchronous reference on any number of threads, because every layer does the same arithmetic on the
 //! same numbers whatever the order in which tasks run.
 
-use super::actor::{Actor, After, take};
-use super::mailbox::{Broken, Outbox};
+use std::future::poll_fn;
+
+use super::actor::{Actor, After, Side, take};
+use super::hall::Seat;
+use super::mailbox::Broken;
 use super::whereabouts::Awaits;
+use crate::layer::group::Gathered;
 use crate::math::Real;
 use crate::signal::{Directive, Motion, Repose, Signal};
 
 /// One phase, up to the directive that ends it.
 pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
-    let Some(phase) = actor.layer.phase().copied() else { return After::Broken };
-    let exchanged = match phase.motion {
-        Motion::Forward => forward(actor).await,
-        Motion::Relax { .. } | Motion::Deviate { .. } => exchange(actor).await,
+    let Some((wave, mut until)) = actor.layer.phase().map(|phase| (phase.motion == Motion::Forward, phase.steps))
+    else {
+        return After::Broken;
     };
+    let exchanged = if wave { forward(actor).await } else { exchange(actor).await };
     if exchanged.is_err() {
         return After::Broken;
     }
-    let mut until = phase.steps;
     loop {
-        if actor.layer.step() >= until || phase.motion == Motion::Forward {
+        if actor.layer.step() >= until || wave {
             let report = crate::signal::Report { repose: Repose::Exhausted, ..actor.layer.report() };
             if !actor.report(report).await {
                 return After::Dismissed;
@@ -36,7 +39,7 @@ pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
                     actor.note(Directive::Continue(step));
                     until = step;
                 }
-                Some(directive) => return After::Directive(directive),
+                Some(directive) => return After::Directive(Box::new(directive)),
                 None => return After::Dismissed,
             }
         }
@@ -59,51 +62,80 @@ async fn forward<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
 async fn exchange<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
     say_prediction(actor)?;
     hear_prediction(actor).await?;
-    if !actor.links.to_below.is_empty()
+    if !matches!(actor.links.below, Side::Nobody)
         && let Some(error) = actor.layer.speak_error()
     {
-        send_to_all(&actor.links.to_below, error)?;
+        actor.links.below.say(error)?;
     }
-    for from in 0..actor.links.from_above.len() {
-        actor.waits(Awaits::Error);
-        let error = take(&actor.links.from_above[from], actor.phase(), actor.polls_before_parking).await?;
-        in_turn(actor, &error)?;
-        actor.layer.hear_error(from, error);
-    }
-    actor.layer.take_in();
+    hear_error(actor).await?;
     actor.whereabouts.goes_on(actor.node);
     Ok(())
 }
 
 fn say_prediction<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
     match actor.layer.speak_prediction() {
-        Some(prediction) => send_to_all(&actor.links.to_above, prediction),
+        Some(prediction) => actor.links.above.say(prediction),
         None => Ok(()),
     }
 }
 
-/// The same signal to every group next door; the numbers are shared.
-fn send_to_all<T: Real>(outboxes: &[Outbox<T>], signal: Signal<T>) -> Result<(), Broken> {
-    let Some((last, others)) = outboxes.split_last() else { return Ok(()) };
-    for outbox in others {
-        outbox.send(signal.clone())?;
-    }
-    last.send(signal).map(drop)
-}
-
 async fn hear_prediction<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
-    for from in 0..actor.links.from_below.len() {
-        actor.waits(Awaits::Prediction);
-        let prediction = take(&actor.links.from_below[from], actor.phase(), actor.polls_before_parking).await?;
-        in_turn(actor, &prediction)?;
-        actor.layer.hear_prediction(from, prediction);
+    actor.waits(Awaits::Prediction);
+    let due = due(actor);
+    match &mut actor.links.below {
+        Side::Nobody => {}
+        Side::Mail(_, inbox) => {
+            let prediction = take(inbox, due.0, actor.polls_before_parking).await?;
+            in_turn(due, &prediction)?;
+            actor.layer.hear_prediction(prediction);
+        }
+        Side::Hall(seat) => {
+            poll_fn(|context| seat.poll_round(context)).await?;
+            let gathered = gather(seat, actor.layer.gather_current(), due)?;
+            actor.layer.hear_gathered_current(gathered);
+        }
     }
-    actor.layer.take_in();
     Ok(())
 }
 
+async fn hear_error<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
+    actor.waits(Awaits::Error);
+    let due = due(actor);
+    match &mut actor.links.above {
+        Side::Nobody => {}
+        Side::Mail(_, inbox) => {
+            let error = take(inbox, due.0, actor.polls_before_parking).await?;
+            in_turn(due, &error)?;
+            actor.layer.hear_error(error);
+        }
+        Side::Hall(seat) => {
+            poll_fn(|context| seat.poll_round(context)).await?;
+            let gathered = gather(seat, actor.layer.gather_error(), due)?;
+            actor.layer.hear_gathered_error(gathered);
+        }
+    }
+    Ok(())
+}
+
+/// Everybody's signal of this round, in the order of the groups.
+fn gather<T: Real>(seat: &Seat<T>, mut gathered: Gathered<T>, due: (u64, u64)) -> Result<Gathered<T>, Broken> {
+    for speaker in 0..seat.speakers() {
+        let heard = seat.hear(speaker, |signal| {
+            in_turn(due, signal)?;
+            gathered.hear(signal);
+            Ok(())
+        });
+        heard.unwrap_or(Err(Broken))?;
+    }
+    Ok(gathered)
+}
+
+/// Phase and step of every signal that is heard now.
+fn due<T: Real>(actor: &Actor<T>) -> (u64, u64) {
+    (actor.phase(), actor.layer.step())
+}
+
 /// A signal of another phase or step breaks the promise of this schedule.
-fn in_turn<T: Real>(actor: &Actor<T>, signal: &Signal<T>) -> Result<(), Broken> {
-    let due = (actor.phase(), actor.layer.step());
+fn in_turn<T: Real>(due: (u64, u64), signal: &Signal<T>) -> Result<(), Broken> {
     if (signal.stamp.phase, signal.stamp.step) == due { Ok(()) } else { Err(Broken) }
 }

@@ -13,19 +13,24 @@
 //! its sentence; a task that ends takes its neighbours with it by closing its mailboxes; a network in which nothing moves for
 //! `stall` is reported with who waits for whom; a number that is not finite ends the phase as diverged with layer and unit.
 //!
-//! Read on: [`mod@mailbox`], `actor` (the task), `lock_step`, `free_running` (the two orders), `coordinator` (the phases), `transacting` (updates
-//! where processes may die).
+//! Read on: [`mod@mailbox`] and `hall` (the links), `actor` (the task), `lock_step`, `free_running` (the two orders), `coordinator`
+//! (the phases), `transacting` (updates where processes may die).
 
 pub(crate) mod actor;
 mod asking;
+mod census;
 pub(crate) mod coordinator;
 pub(crate) mod crash;
 mod error;
+mod free_groups;
 mod free_running;
+mod hall;
+pub(crate) mod line;
 mod lock_step;
 pub mod mailbox;
 pub(crate) mod part;
 mod parts;
+mod quiet;
 pub(crate) mod remote;
 #[cfg(test)]
 mod tests;
@@ -46,12 +51,13 @@ use tokio::sync::mpsc;
 use actor::Actor;
 use coordinator::Coordinator;
 pub use error::{EngineError, Loss};
+use hall::Counter;
 use mailbox::{Delivery, Gate};
 use parts::split;
 use transport::Transport;
 use wall_clock::{WallClock, WallLaws};
 use whereabouts::Whereabouts;
-use wiring::chain;
+use wiring::{Chain, chain};
 
 use crate::layer::group::Group;
 use crate::layer::{LayerSettings, Voice};
@@ -59,8 +65,8 @@ use crate::math::optimizer::OptimizerSpec;
 use crate::math::{Field, Numerics, Real};
 use crate::network::{FeedbackKind, NetworkSpec, Weights};
 use crate::rule::{Plan, PlannedPhase};
-use crate::settling::{Limits, PhaseRecord};
-use crate::signal::{Directive, Extract, Message, Wanted};
+use crate::settling::{Limits, Outstanding, PhaseRecord};
+use crate::signal::{Directive, Extract, Message, Reading, Wanted};
 
 /// In which order layers act.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +124,17 @@ impl EngineSettings {
     }
 }
 
+/// Groups of neurons, and what passes between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// Groups, each an actor.
+    pub actors: usize,
+    /// Links between them, each in one direction.
+    pub links: usize,
+    /// Signals that were said so far on all of them.
+    pub messages: u64,
+}
+
 /// A network of actors.
 pub struct Engine<T: Real> {
     /// Dropped first: with it end the tasks that hold connections.
@@ -125,14 +142,14 @@ pub struct Engine<T: Real> {
     coordinator: Coordinator<T>,
     /// `[up, down]` between layers l and l + 1, at index l; none where the layers live in other processes.
     gates: Vec<[Gate<T>; 2]>,
+    /// What groups say to each other; none where layers are whole.
+    counters: Vec<Counter<T>>,
     /// The largest batch, where processes had to be told.
     batch_most: Option<usize>,
     /// Who looks after the processes, or keeps the time.
     _guard: Option<Box<dyn std::any::Any + Send>>,
 }
 
-/// Directives that may wait at a layer; the coordinator never has more than a few outstanding.
-pub(crate) const DIRECTIVES_MOST: usize = 64;
 /// Reports that may wait at the coordinator before a layer waits to report.
 pub(crate) const NEWS_MOST: usize = 1024;
 
@@ -168,13 +185,13 @@ impl<T: Real> Engine<T> {
         let wall = WallClock::start(laws).map_err(unstarted)?;
         // Shared: a million neurons do not each need the widths of a million layers.
         let (shared, of_layer) = (Arc::new(network.clone()), Arc::new(settings.of_layer()));
-        let whereabouts = Arc::new(Whereabouts::of(network));
+        let (whereabouts, outstanding) = (Arc::new(Whereabouts::of(network)), Arc::new(Outstanding::default()));
         let (news_out, news) = mpsc::channel(NEWS_MOST);
         let mut directives = Vec::with_capacity(places.len());
         let wired = runtime.block_on(chain(network, settings.schedule, transport, &news_out));
-        let (links, gates) = wired.map_err(|source| EngineError::Links { transport, source })?;
+        let Chain { links, gates, counters } = wired.map_err(|source| EngineError::Links { transport, source })?;
         for (node, ((layer, group), mut links)) in places.into_iter().zip(links).enumerate() {
-            let (out, inbox) = mpsc::channel(DIRECTIVES_MOST);
+            let (out, inbox) = line::line();
             directives.push(out);
             let actor = Actor {
                 beat: wall.impose(layer, &mut links),
@@ -185,13 +202,14 @@ impl<T: Real> Engine<T> {
                 directives: inbox,
                 news: news_out.clone(),
                 whereabouts: Arc::clone(&whereabouts),
+                outstanding: Arc::clone(&outstanding),
                 schedule: settings.schedule,
                 polls_before_parking: settings.polls_before_parking(),
             };
-            runtime.spawn(actor::run(actor));
+            runtime.spawn(actor::run(Box::new(actor)));
         }
-        let coordinator = Coordinator::new(network, &settings, directives, news, whereabouts);
-        Ok(Self { runtime, coordinator, gates, batch_most: None, _guard: Some(Box::new(wall)) })
+        let coordinator = Coordinator::new(network, &settings, directives, news, whereabouts).of_groups(outstanding);
+        Ok(Self { runtime, coordinator, gates, counters, batch_most: None, _guard: Some(Box::new(wall)) })
     }
 
     /// Layers that live in other processes, behind these lines; `guard` is dropped after the connections.
@@ -201,10 +219,11 @@ impl<T: Real> Engine<T> {
         batch_most: usize,
         guard: Box<dyn std::any::Any + Send>,
     ) -> Self {
-        Self { runtime, coordinator, gates: Vec::new(), batch_most: Some(batch_most), _guard: Some(guard) }
+        let (gates, counters) = (Vec::new(), Vec::new());
+        Self { runtime, coordinator, gates, counters, batch_most: Some(batch_most), _guard: Some(guard) }
     }
 
-    /// The gate of the link on which layer `from` speaks to its neighbour `to`; `None` if they are no neighbours.
+    /// The gate of the link on which layer `from` speaks to its neighbour `to`; `None` if they are no neighbours, or are cut.
     pub fn gate(&self, from: usize, to: usize) -> Option<Gate<T>> {
         let [up, down] = self.gates.get(from.min(to))?;
         match to.checked_sub(from) {
@@ -212,6 +231,13 @@ impl<T: Real> Engine<T> {
             None if from - to == 1 => Some(down.clone()),
             _ => None,
         }
+    }
+
+    /// How many groups there are, and what passed between them so far; `None` where layers are whole.
+    pub fn traffic(&self) -> Option<Traffic> {
+        let (actors, links) = (self.coordinator.nodes(), self.counters.iter().map(Counter::links).sum());
+        let messages = self.counters.iter().map(Counter::messages).sum();
+        (!self.counters.is_empty()).then_some(Traffic { actors, links, messages })
     }
 
     /// The number of the next batch, which noise is a function of; without it batches are numbered from 1.
@@ -240,6 +266,9 @@ impl<T: Real> Engine<T> {
 
     /// Runs one phase to its end.
     pub fn run_phase(&mut self, planned: &PlannedPhase, limits: Limits) -> Result<PhaseRecord, EngineError> {
+        if planned.reading != Reading::AtEnd && self.coordinator.groups_run_free() {
+            return Err(EngineError::Partial);
+        }
         self.runtime.block_on(self.coordinator.phase(planned, limits))
     }
 
@@ -286,11 +315,11 @@ fn can_be_cut<T: Real>(
     settings: &EngineSettings,
     transport: Transport,
 ) -> Result<(), EngineError> {
-    if network.groups_in_all() == network.depth() + 1 {
+    if !network.is_cut() {
         return Ok(());
     }
-    if settings.schedule == Schedule::FreeRunning {
-        return Err(EngineError::Groups);
+    if settings.schedule == Schedule::FreeRunning && settings.message != Message::Error {
+        return Err(EngineError::Echoes);
     }
     let own_precisions = (1..network.depth()).any(|layer| network.unit_precision::<T>(layer).is_some());
     if network.feedback() != FeedbackKind::Tied || own_precisions {

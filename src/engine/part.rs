@@ -7,12 +7,13 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::actor::{self, Actor, Links};
+use super::line::line;
 use super::remote::{ControlError, Incoming, Limits, Outgoing, obey, tell};
 use super::transport::Stream;
 use super::wall_clock::WallClock;
 use super::whereabouts::Whereabouts;
 use super::wiring::{attach, share};
-use super::{DIRECTIVES_MOST, EngineSettings, NEWS_MOST};
+use super::{EngineSettings, NEWS_MOST};
 use crate::layer::group::Group;
 use crate::math::Real;
 use crate::network::Parameters;
@@ -57,11 +58,11 @@ pub(crate) async fn perform<T: Real>(
     }
     let mut directives = Vec::new();
     for (index, mut links) in links {
-        let (out, inbox) = mpsc::channel(DIRECTIVES_MOST);
+        let (out, inbox) = line();
         directives.push((index, out));
         let own =
             (index < network.depth()).then(|| Parameters::zeros(network.widths()[index + 1], network.widths()[index]));
-        tokio::spawn(actor::run(Actor {
+        tokio::spawn(actor::run(Box::new(Actor {
             beat: wall.impose(index, &mut links),
             recorder: wall.recorder(),
             layer: wall.patient(Group::new(network, index, 0, own.as_ref(), &Arc::new(settings.of_layer()))),
@@ -70,9 +71,10 @@ pub(crate) async fn perform<T: Real>(
             directives: inbox,
             news: news_out.clone(),
             whereabouts: Arc::clone(&whereabouts),
+            outstanding: Arc::default(),
             schedule: settings.schedule,
             polls_before_parking: settings.polls_before_parking(),
-        }));
+        })));
     }
     drop(news_out);
     let telling = tokio::spawn(tell(outgoing, news));

@@ -18,6 +18,7 @@ use tokio_util::bytes::Bytes;
 use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
 use super::actor::News;
+use super::line::{Hearer, Teller, Untold};
 use super::transport::Stream;
 use crate::layer::LayerError;
 use crate::math::Real;
@@ -125,17 +126,14 @@ impl Limits {
 type Addressed = (usize, Order);
 
 /// Coordinator: carries directives to the layers of one worker, as long as there are any to come.
-pub(crate) async fn order<T: Real>(
-    mut out: Outgoing,
-    mut layers: Vec<(usize, mpsc::Receiver<Directive<T>>)>,
-) -> Result<(), ControlError> {
-    while let Some((layer, directive)) = next_directive(&mut layers, true).await {
+pub(crate) async fn order<T: Real>(mut out: Outgoing, layers: Vec<(usize, Hearer<T>)>) -> Result<(), ControlError> {
+    while let Some((layer, directive)) = next_directive(&layers, true).await {
         let mut next = Some((layer, directive));
         // What is there already goes out in one system call.
         while let Some((layer, directive)) = next {
             let (head, numbers) = Order::of(&directive);
             out.put::<Addressed>(&(layer, head), &numbers).await?;
-            next = next_directive(&mut layers, false).await;
+            next = next_directive(&layers, false).await;
         }
         out.flush().await?;
     }
@@ -143,14 +141,11 @@ pub(crate) async fn order<T: Real>(
 }
 
 /// The next directive for any of the layers; `None` if there will be none, or if none is there and nobody wants to wait.
-async fn next_directive<T>(
-    layers: &mut [(usize, mpsc::Receiver<Directive<T>>)],
-    wait: bool,
-) -> Option<(usize, Directive<T>)> {
+async fn next_directive<T>(layers: &[(usize, Hearer<T>)], wait: bool) -> Option<(usize, Directive<T>)> {
     poll_fn(|context| {
         let mut open = false;
-        for (layer, directives) in layers.iter_mut() {
-            match directives.poll_recv(context) {
+        for (layer, directives) in layers {
+            match directives.poll_next(context) {
                 Poll::Ready(Some(directive)) => return Poll::Ready(Some((*layer, directive))),
                 Poll::Ready(None) => {}
                 Poll::Pending => open = true,
@@ -176,8 +171,8 @@ pub(crate) async fn listen<T: Real>(
                 let (field, found, expected) = ("the group of a report", report.group as u64, "0".to_owned());
                 return Err(WireError::Field { field, found, expected }.into());
             }
-            Tiding::Report(report) => (report.layer, News::Report(report)),
-            Tiding::Extract(layer, _) => (layer, News::Extract(layer, extract)),
+            Tiding::Report(report) => (report.layer, News::Report(Box::new(report))),
+            Tiding::Extract(layer, _) => (layer, News::Extract(layer, Box::new(extract))),
             Tiding::Fault(layer, what) => (layer, News::Fault(LayerError { layer, what })),
             Tiding::LinkBroken(layer) => (layer, News::LinkBroken(layer)),
         };
@@ -196,7 +191,7 @@ pub(crate) async fn listen<T: Real>(
 /// Worker: hands on directives until the coordinator closes the connection.
 pub(crate) async fn obey<T: Real>(
     incoming: &mut Incoming,
-    layers: &[(usize, mpsc::Sender<Directive<T>>)],
+    layers: &[(usize, Teller<T>)],
     limits: &Limits,
 ) -> Result<(), ControlError> {
     while let Some((layer, order)) = incoming.head::<Addressed>("a directive").await? {
@@ -206,8 +201,12 @@ pub(crate) async fn obey<T: Real>(
             let expected = "a layer of this worker".to_owned();
             return Err(WireError::Field { field: "the layer of a directive", found: layer as u64, expected }.into());
         };
-        // A layer that has ended says so by itself.
-        let _ = directives.send(directive).await;
+        // A layer that has ended says so by itself; one that is busy is waited for, which holds up those behind it on the connection.
+        let mut untold = directives.tell(directive);
+        while let Err(Untold::Full(directive)) = untold {
+            tokio::task::yield_now().await;
+            untold = directives.tell(directive);
+        }
     }
     Ok(())
 }
@@ -218,15 +217,15 @@ pub(crate) async fn tell<T: Real>(mut out: Outgoing, mut news: mpsc::Receiver<Ne
         let mut next = Some(first);
         while let Some(told) = next {
             let (head, numbers) = match told {
-                News::Report(report) => (Tiding::Report(report), Vec::new()),
+                News::Report(report) => (Tiding::Report(*report), Vec::new()),
                 News::Extract(layer, extract) => {
                     let (parcel, bytes) = control::Parcel::of(&extract);
                     (Tiding::Extract(layer, parcel), bytes)
                 }
                 News::Fault(LayerError { layer, what }) => (Tiding::Fault(layer, what), Vec::new()),
                 News::LinkBroken(layer) => (Tiding::LinkBroken(layer), Vec::new()),
-                // Only the coordinator's own people say that.
-                News::Lost(_) => return Ok(()),
+                // Only the coordinator's own people say that, or groups, which are not sent apart.
+                News::Lost(_) | News::Quiet(_) | News::Bad(_) => return Ok(()),
             };
             out.put(&head, &numbers).await?;
             next = news.try_recv().ok();

@@ -31,7 +31,7 @@ fn a_layer_that_ends_ends_the_phase_with_an_error() {
         for threads in [1, 2] {
             let mut engine = engine(schedule, threads);
             // With its line closed the layer takes in what was said, and ends. What is said from now on reaches nobody.
-            let (line, _nobody) = mpsc::channel(DIRECTIVES_MOST);
+            let (line, _nobody) = line::line();
             drop(std::mem::replace(&mut engine.coordinator.directives[2], line));
             let error = engine.run_phase(&nudged(), Limits::tolerance(1e-6, 1000)).expect_err("a layer is missing");
             assert!(matches!(error, EngineError::LinkBroken { layer: 1 | 3, .. }), "{error}");
@@ -46,7 +46,7 @@ fn a_layer_that_ends_ends_the_phase_with_an_error() {
 #[test]
 fn a_layer_that_has_ended_can_be_told_nothing() {
     let mut engine = engine(Schedule::FreeRunning, 1);
-    let (line, ended) = mpsc::channel(DIRECTIVES_MOST);
+    let (line, ended) = line::line();
     drop(ended);
     drop(std::mem::replace(&mut engine.coordinator.directives[2], line));
     let error = engine.run_phase(&nudged(), Limits::tolerance(1e-6, 1000)).expect_err("a layer is missing");

@@ -32,7 +32,9 @@ impl<T: Real> Coordinator<T> {
                 Some(done) => outcome = Some(done),
                 None if self.transaction.as_ref().is_some_and(transaction::Coordinator::waits) => {
                     let news = self.next_news(None).await?.ok_or_else(|| self.ended())?;
-                    if let News::Extract(node, Extract::Answer(answer)) = news {
+                    if let News::Extract(node, extract) = news
+                        && let Extract::Answer(answer) = *extract
+                    {
                         actions.extend(self.goes_through(CoordinatorEvent::Answered(node, answer))?);
                     }
                 }

@@ -1,11 +1,12 @@
-//! The mailboxes of a chain of layers, of each group with every group next door, and what connects those that two layers do not share.
+//! What joins the layers of a chain: mailboxes between whole layers, or streams; halls between layers that are cut into groups.
 
 use std::io;
 
 use tokio::sync::mpsc;
 
 use super::Schedule;
-use super::actor::{Links, News};
+use super::actor::{Links, News, Side};
+use super::hall::{Counter, seats};
 use super::mailbox::{Delivery, Gate, mailbox};
 use super::transport::{Ends, Stream, Transport, carry};
 use crate::layer::LayerError;
@@ -13,8 +14,15 @@ use crate::math::Real;
 use crate::network::NetworkSpec;
 use crate::wire::frame::{Direction, Link};
 
-/// The links of every group, and between the first groups of neighbours `[up, down]` between layers l and l + 1, at index l.
-pub(super) type Chain<T> = (Vec<Links<T>>, Vec<[Gate<T>; 2]>);
+/// What a chain is joined by.
+pub(super) struct Chain<T> {
+    /// The links of every node.
+    pub(super) links: Vec<Links<T>>,
+    /// Between whole layers l and l + 1, `[up, down]` at index l; none where layers are cut.
+    pub(super) gates: Vec<[Gate<T>; 2]>,
+    /// Of the halls, where layers are cut.
+    pub(super) counters: Vec<Counter<T>>,
+}
 
 /// A link whose batches are bounded by memory alone: both of its ends are in this process.
 fn within(network: &NetworkSpec, lower: usize) -> Link {
@@ -28,34 +36,42 @@ pub(super) async fn chain<T: Real>(
     transport: Transport,
     news: &mpsc::Sender<News<T>>,
 ) -> io::Result<Chain<T>> {
-    let delivery = schedule.delivery();
-    let mut links: Vec<Links<T>> = (0..network.groups_in_all()).map(|_| Links::none()).collect();
-    let mut gates = Vec::with_capacity(network.depth());
-    let mut first = 0;
-    for lower in 0..network.depth() {
-        let above = first + network.groups(lower);
-        let (belows, uppers) = links.split_at_mut(above);
-        for (group, below) in belows[first..].iter_mut().enumerate() {
-            for (upper_group, upper) in uppers[..network.groups(lower + 1)].iter_mut().enumerate() {
-                let gate = match transport {
-                    Transport::InProcess => share(below, upper, delivery),
-                    // Whole layers: whoever makes an engine has refused others.
-                    _ => {
-                        let link = within(network, lower);
-                        let [here, there] = Stream::pair(transport).await?;
-                        let down = attach(below, (here, link, Direction::Up), delivery, news);
-                        let up = attach(upper, (there, link, Direction::Down), delivery, news);
-                        [up, down]
-                    }
-                };
-                if (group, upper_group) == (0, 0) {
-                    gates.push(gate);
-                }
-            }
-        }
-        first = above;
+    if network.is_cut() {
+        return Ok(groups(network));
     }
-    Ok((links, gates))
+    let delivery = schedule.delivery();
+    let mut links: Vec<Links<T>> = (0..=network.depth()).map(|_| Links::none()).collect();
+    let mut gates = Vec::with_capacity(network.depth());
+    for lower in 0..network.depth() {
+        let (belows, uppers) = links.split_at_mut(lower + 1);
+        let (below, upper) = (&mut belows[lower], &mut uppers[0]);
+        gates.push(match transport {
+            Transport::InProcess => share(below, upper, delivery),
+            _ => {
+                let link = within(network, lower);
+                let [here, there] = Stream::pair(transport).await?;
+                let down = attach(below, (here, link, Direction::Up), delivery, news);
+                let up = attach(upper, (there, link, Direction::Down), delivery, news);
+                [up, down]
+            }
+        });
+    }
+    Ok(Chain { links, gates, counters: Vec::new() })
+}
+
+/// Every group with every group next door.
+fn groups<T>(network: &NetworkSpec) -> Chain<T> {
+    let mut links: Vec<Links<T>> = (0..network.groups_in_all()).map(|_| Links::none()).collect();
+    let (mut first, mut counters) = (0, Vec::with_capacity(2 * network.depth()));
+    for lower in 0..network.depth() {
+        let upper = first + network.groups(lower);
+        let ([below, above], counting) = seats(network.groups(lower), network.groups(lower + 1));
+        links[first..].iter_mut().zip(below).for_each(|(links, seat)| links.above = Side::Hall(seat));
+        links[upper..].iter_mut().zip(above).for_each(|(links, seat)| links.below = Side::Hall(seat));
+        counters.extend(counting);
+        first = upper;
+    }
+    Chain { links, gates: Vec::new(), counters }
 }
 
 /// Connects two neighbours by mailboxes they share; the gates of up and down.
@@ -63,10 +79,8 @@ pub(super) fn share<T>(below: &mut Links<T>, above: &mut Links<T>, delivery: Del
     let (up, from_below) = mailbox(delivery);
     let (down, from_above) = mailbox(delivery);
     let gates = [up.gate(), down.gate()];
-    below.to_above.push(up);
-    below.from_above.push(from_above);
-    above.from_below.push(from_below);
-    above.to_below.push(down);
+    below.above = Side::Mail(up, from_above);
+    above.below = Side::Mail(down, from_below);
     gates
 }
 
@@ -82,13 +96,11 @@ pub(super) fn attach<T: Real>(
     let gate = heard.gate();
     let (here, there) = match outward {
         Direction::Up => {
-            layer.to_above.push(out);
-            layer.from_above.push(inbox);
+            layer.above = Side::Mail(out, inbox);
             (link.lower, link.lower + 1)
         }
         Direction::Down => {
-            layer.to_below.push(out);
-            layer.from_below.push(inbox);
+            layer.below = Side::Mail(out, inbox);
             (link.lower + 1, link.lower)
         }
     };

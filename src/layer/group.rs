@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Inside is a [`Layer`] that knows nothing of all this: it hears a whole current and a whole error. A share is published once, and
-//! every group above reads its own rows of it. With one group on every side nothing is added or copied.
+//! every group above reads its own rows of it ([`Gathered`]). Where nothing is cut, whole signals are heard as they are.
 
 use std::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
@@ -36,63 +36,66 @@ pub struct Place {
 pub struct Group<T> {
     layer: Layer<T>,
     place: Place,
-    below: Side<T>,
-    above: Side<T>,
-    above_rows: Vec<Range<usize>>,
+    /// The first phase of this batch; none before it has begun.
+    since: Option<u64>,
 }
 
-/// What came last from every group on one side.
+/// What was heard from some of the groups on one side, in their order: the beginning of a whole current, or of a whole error.
+///
+/// Its version is the sum of the versions heard. Each of them only grows, so two sums of the same groups are equal only if everything
+/// they were made of is.
 #[derive(Debug)]
-struct Side<T> {
-    heard: Vec<Option<Signal<T>>>,
-    whole: Arc<Field<T>>,
-    version: u64,
-    /// Something came since the whole was put together.
-    news: bool,
+pub struct Gathered<T> {
+    /// Errors lie one below the other; shares are added.
+    side: Content,
+    rows: Range<usize>,
+    numbers: Arc<Field<T>>,
+    heard: Option<(Stamp, Content)>,
+    versions: u64,
 }
 
-impl<T: Real> Side<T> {
-    fn new(groups: usize) -> Self {
-        Self {
-            heard: (0..groups).map(|_| None).collect(),
-            whole: Arc::new(Array2::zeros((0, 0))),
-            version: 0,
-            news: false,
+impl<T: Real> Gathered<T> {
+    /// Takes in what the next group said.
+    pub fn hear(&mut self, signal: &Signal<T>) {
+        let (stamp, said) = (signal.stamp, values(&signal.numbers));
+        let first = self.heard.is_none();
+        let batch = signal.numbers.ncols();
+        self.versions += stamp.version;
+        self.heard = Some(match self.heard {
+            Some((newest, content)) if (newest.phase, newest.step) >= (stamp.phase, stamp.step) => (newest, content),
+            _ => (stamp, signal.content),
+        });
+        let whole = match self.side {
+            // A share is one of the current of the whole layer, of which this group has some rows.
+            Content::Prediction => self.rows.clone(),
+            _ => {
+                let start = self.rows.end;
+                self.rows.end += signal.numbers.nrows();
+                start..self.rows.end
+            }
+        };
+        let Some(numbers) = Arc::get_mut(&mut self.numbers) else { return };
+        match self.side {
+            Content::Prediction => {
+                let share = &said[whole.start * batch..whole.end * batch];
+                let sum = values_mut(numbers);
+                if first {
+                    sum.copy_from_slice(share);
+                } else {
+                    for (sum, &share) in sum.iter_mut().zip(share) {
+                        *sum = *sum + share;
+                    }
+                }
+            }
+            _ => values_mut(numbers)[whole.start * batch..whole.end * batch].copy_from_slice(said),
         }
     }
 
-    /// Takes in a signal.
-    fn hear(&mut self, from: usize, signal: Signal<T>) {
-        self.heard[from] = Some(signal);
-        self.news = true;
-    }
-
-    /// The stamp of all of them together, as new as the newest, answering what all have answered; `None` without news, and before one
-    /// has come from every group.
-    fn stamp(&mut self) -> Option<(Stamp, Content)> {
-        if !self.news || self.heard.iter().any(Option::is_none) {
-            return None;
-        }
-        self.news = false;
-        self.version += 1;
-        let stamps = || self.heard.iter().flatten().map(|signal| signal.stamp);
-        let answers = stamps().map(|stamp| stamp.answers).min()?;
-        let newest = stamps().max_by_key(|stamp| (stamp.phase, stamp.step))?;
-        let content = self.heard.iter().flatten().next()?.content;
-        Some((Stamp { version: self.version, answers, ..newest }, content))
-    }
-
-    /// A buffer that nobody reads, of this shape.
-    fn buffer(&mut self, shape: (usize, usize)) -> &mut Field<T> {
-        if self.whole.dim() != shape || Arc::get_mut(&mut self.whole).is_none() {
-            self.whole = Arc::new(Array2::zeros(shape));
-        }
-        Arc::get_mut(&mut self.whole).expect("made or checked above")
-    }
-
-    fn forget(&mut self) {
-        self.heard.iter_mut().for_each(|heard| *heard = None);
-        self.news = false;
+    /// The whole, as one signal that answers `answers`; `None` if nothing was heard.
+    fn whole(self, answers: u64) -> Option<Signal<T>> {
+        let (stamp, content) = self.heard?;
+        let stamp = Stamp { version: self.versions, answers, ..stamp };
+        Some(Signal { stamp, content, numbers: self.numbers })
     }
 }
 
@@ -107,18 +110,8 @@ impl<T: Real> Group<T> {
     ) -> Self {
         let rows = network.rows(layer, group);
         let own = parameters.map(|whole| columns(whole, &rows, group == 0));
-        let groups = |layer: Option<usize>| layer.map_or(0, |layer| network.groups(layer));
-        let above = Some(layer + 1).filter(|&above| above <= network.depth());
-        let above_rows = (0..groups(above)).map(|group| network.rows(layer + 1, group)).collect::<Vec<Range<usize>>>();
         let place = Place { layer, group, rows: rows.clone() };
-        let inner = Layer::part(network, layer, rows, own, settings, group == 0);
-        Self {
-            layer: inner,
-            place,
-            below: Side::new(groups(layer.checked_sub(1))),
-            above: Side::new(above_rows.len()),
-            above_rows,
-        }
+        Self { layer: Layer::part(network, layer, rows, own, settings, group == 0), place, since: None }
     }
 
     /// Where it stands.
@@ -126,59 +119,43 @@ impl<T: Real> Group<T> {
         &self.place
     }
 
-    /// Takes in a share of the current, from a group below; [`Group::take_in`] adds them up.
-    pub fn hear_prediction(&mut self, from: usize, share: Signal<T>) {
-        if self.below.heard.len() == 1 && share.numbers.nrows() == self.place.rows.len() {
-            self.layer.hear_prediction(share);
-        } else {
-            self.below.hear(from, share);
+    /// Begins to put together the current from the shares of the groups below, which are to be heard in their order.
+    pub fn gather_current(&mut self) -> Gathered<T> {
+        let heard = self.layer.incoming.as_mut().and_then(|incoming| incoming.current.take());
+        let rows = self.place.rows.clone();
+        self.gather(Content::Prediction, rows.len(), rows, heard)
+    }
+
+    /// Begins to put together the error from the blocks of the groups above, which are to be heard in their order.
+    pub fn gather_error(&mut self) -> Gathered<T> {
+        let heard = self.layer.outgoing.as_mut().and_then(|outgoing| outgoing.heard.take());
+        let units = self.layer.network.widths().get(self.place.layer + 1).copied().unwrap_or(0);
+        self.gather(Content::Adjoint, units, 0..0, heard)
+    }
+
+    /// What was heard before is replaced in any case, so its numbers are written over if nobody else reads them.
+    fn gather(&self, side: Content, units: usize, rows: Range<usize>, before: Option<Signal<T>>) -> Gathered<T> {
+        let shape = (units, self.layer.batch);
+        let mut numbers = before.map(|signal| signal.numbers).filter(|numbers| numbers.dim() == shape);
+        if numbers.as_mut().is_none_or(|numbers| Arc::get_mut(numbers).is_none()) {
+            numbers = Some(Arc::new(Array2::zeros(shape)));
+        }
+        Gathered { side, rows, numbers: numbers.unwrap_or_default(), heard: None, versions: 0 }
+    }
+
+    /// Hears the current that was put together.
+    pub fn hear_gathered_current(&mut self, gathered: Gathered<T>) {
+        if let Some(current) = gathered.whole(0) {
+            self.layer.hear_prediction(current);
         }
     }
 
-    /// Takes in the error of a group above; [`Group::take_in`] puts them together.
-    pub fn hear_error(&mut self, from: usize, error: Signal<T>) {
-        if self.above.heard.len() == 1 {
+    /// Hears the error that was put together. Which of its own versions each block answers is not known: they count as the last one.
+    pub fn hear_gathered_error(&mut self, gathered: Gathered<T>) {
+        let answers = self.layer.outgoing.as_ref().map_or(0, |outgoing| outgoing.version);
+        if let Some(error) = gathered.whole(answers) {
             self.layer.hear_error(error);
-        } else {
-            self.above.hear(from, error);
         }
-    }
-
-    /// Makes one current of the shares and one error of the blocks, where there is news and something has come from every group.
-    pub fn take_in(&mut self) {
-        self.add_up_shares();
-        self.put_together_errors();
-    }
-
-    fn add_up_shares(&mut self) {
-        let Some((stamp, content)) = self.below.stamp() else { return };
-        let shares: Vec<Arc<Field<T>>> =
-            self.below.heard.iter().flatten().map(|signal| Arc::clone(&signal.numbers)).collect();
-        let batch = shares[0].ncols();
-        let range = self.place.rows.start * batch..self.place.rows.end * batch;
-        let sum = values_mut(self.below.buffer((self.place.rows.len(), batch)));
-        sum.copy_from_slice(&values(&shares[0])[range.clone()]);
-        for share in &shares[1..] {
-            for (sum, &share) in sum.iter_mut().zip(&values(share)[range.clone()]) {
-                *sum = *sum + share;
-            }
-        }
-        let numbers = Arc::clone(&self.below.whole);
-        self.layer.hear_prediction(Signal { stamp, content, numbers });
-    }
-
-    fn put_together_errors(&mut self) {
-        let Some((stamp, content)) = self.above.stamp() else { return };
-        let blocks: Vec<Arc<Field<T>>> =
-            self.above.heard.iter().flatten().map(|signal| Arc::clone(&signal.numbers)).collect();
-        let batch = blocks[0].ncols();
-        let units = self.above_rows.last().map_or(0, |rows| rows.end);
-        let whole = values_mut(self.above.buffer((units, batch)));
-        for (rows, block) in self.above_rows.iter().zip(&blocks) {
-            whole[rows.start * batch..rows.end * batch].copy_from_slice(values(block));
-        }
-        let numbers = Arc::clone(&self.above.whole);
-        self.layer.hear_error(Signal { stamp, content, numbers });
     }
 
     /// Takes in a directive. Data and targets are those of the whole layer, of which the group keeps its rows; weights that are
@@ -186,18 +163,15 @@ impl<T: Real> Group<T> {
     pub fn hear_directive(&mut self, directive: Directive<T>) -> Result<Option<Extract<T>>, LayerError> {
         let directive = match directive {
             Directive::Present { batch, data, target } => {
-                self.below.forget();
-                self.above.forget();
+                self.since = None;
                 Directive::Present { batch, data: self.own(data), target: self.own(target) }
             }
-            // Every step of a phase is made of signals of that phase.
             Directive::Begin(Phase { motion: Motion::Deviate { .. }, .. }) if self.is_cut() => {
                 let what = "deviation variables are those of whole layers; a network cut into groups has its states";
                 return Err(self.layer.fault(what.into()));
             }
             Directive::Begin(phase) => {
-                self.below.forget();
-                self.above.forget();
+                self.since.get_or_insert(phase.number);
                 Directive::Begin(phase)
             }
             other => other,
@@ -205,8 +179,15 @@ impl<T: Real> Group<T> {
         self.layer.hear_directive(directive)
     }
 
-    fn is_cut(&self) -> bool {
-        self.layer.network.groups_in_all() > self.layer.network.depth() + 1
+    /// True if a signal belongs to this batch, and to no phase that has not come yet.
+    pub fn may_hear(&self, stamp: Stamp) -> bool {
+        let now = self.layer.phase().map_or(0, |phase| phase.number);
+        self.since.is_some_and(|since| (since..=now).contains(&stamp.phase))
+    }
+
+    /// True if any layer of its network has more than one group.
+    pub fn is_cut(&self) -> bool {
+        self.layer.network.is_cut()
     }
 
     fn own(&self, numbers: Option<Arc<Field<T>>>) -> Option<Arc<Field<T>>> {

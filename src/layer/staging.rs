@@ -17,15 +17,15 @@ use crate::transaction::{Answer, Order, OutOfTurn, ParticipantAction, Participan
 #[derive(Debug)]
 pub(super) struct Learnt<T> {
     outgoing: Option<OfOutgoing<T>>,
-    units: Option<UnitPrecision<T>>,
+    units: Option<Box<UnitPrecision<T>>>,
 }
 
 /// What leads up from it, and the way back.
 #[derive(Debug)]
 struct OfOutgoing<T> {
     parameters: Parameters<T>,
-    optimizers: [Optimizer<T>; 2],
-    back: Option<Feedback<T>>,
+    optimizers: Option<Box<[Optimizer<T>; 2]>>,
+    back: Option<Box<Feedback<T>>>,
 }
 
 impl<T: Real> Learnt<T> {
@@ -34,7 +34,7 @@ impl<T: Real> Learnt<T> {
         let outgoing = self.outgoing.as_ref().is_none_or(|OfOutgoing { parameters, back, .. }| {
             parameters.numbers().all(T::is_finite) && back.as_ref().is_none_or(|back| finite(&back.matrix))
         });
-        outgoing && self.units.as_ref().is_none_or(UnitPrecision::is_finite)
+        outgoing && self.units.as_ref().is_none_or(|units| units.is_finite())
     }
 }
 

@@ -45,6 +45,11 @@ impl NetworkSpec {
         }
     }
 
+    /// True if any layer has more than one group.
+    pub fn is_cut(&self) -> bool {
+        (0..=self.depth()).any(|layer| self.groups(layer) > 1)
+    }
+
     /// The units of a group.
     pub fn rows(&self, layer: usize, group: usize) -> Range<usize> {
         let (width, groups) = (self.widths()[layer], self.groups(layer));

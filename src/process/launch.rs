@@ -21,15 +21,16 @@ use super::supervisor::{Children, Member, Supervisor};
 use super::{ProcessError, key};
 use crate::engine::actor::News;
 use crate::engine::coordinator::Coordinator;
+use crate::engine::line::{Hearer, line};
 use crate::engine::remote::{ControlError, Limits, Outgoing, listen, order};
 use crate::engine::transport::Transport;
 use crate::engine::wall_clock::WallLaws;
 use crate::engine::whereabouts::Whereabouts;
-use crate::engine::{DIRECTIVES_MOST, Engine, EngineError, EngineSettings, NEWS_MOST, crash};
+use crate::engine::{Engine, EngineError, EngineSettings, NEWS_MOST, crash};
 use crate::layer::LayerError;
 use crate::math::Real;
 use crate::network::{NetworkSpec, Weights};
-use crate::signal::{Directive, Extract};
+use crate::signal::Extract;
 use crate::wire::handshake::Secret;
 
 /// Time for children to call.
@@ -79,7 +80,7 @@ pub fn launch<T: Real>(
     crew: &Crew,
 ) -> Result<Engine<T>, ProcessError> {
     assert!(network.fits(&weights), "weights have the shapes of the network");
-    if network.groups_in_all() > network.depth() + 1 {
+    if network.is_cut() {
         return Err(EngineError::Together.into());
     }
     let system = |what| move |source| ProcessError::System { what, source };
@@ -227,7 +228,7 @@ fn assemble<T: Real>(
     let limits = Limits { network: Arc::new(network.clone()), batch_most: crew.batch_most };
     let (mut directives, mut inboxes) = (Vec::new(), Vec::new());
     for _ in 0..layers {
-        let (out, inbox) = mpsc::channel::<Directive<T>>(DIRECTIVES_MOST);
+        let (out, inbox) = line::<T>();
         directives.push(out);
         inboxes.push(Some(inbox));
     }
@@ -253,7 +254,7 @@ fn assemble<T: Real>(
     }
     let lost = move |loss| {
         // A full queue of news means that nobody listens; then nobody wants to know.
-        let _ = news_out.try_send(News::Lost(loss));
+        let _ = news_out.try_send(News::Lost(Box::new(loss)));
     };
     let supervisor = Supervisor::start(members, children, Arc::clone(&whereabouts), lost);
     let supervisor = supervisor.map_err(|source| ProcessError::System { what: "a thread", source })?;
@@ -262,11 +263,7 @@ fn assemble<T: Real>(
 }
 
 /// Carries directives; if that fails, keeps taking them, so that it is the loss of the process that is reported.
-async fn ordering<T: Real>(
-    outgoing: Outgoing,
-    layers: Vec<(usize, mpsc::Receiver<Directive<T>>)>,
-    news: mpsc::Sender<News<T>>,
-) {
+async fn ordering<T: Real>(outgoing: Outgoing, layers: Vec<(usize, Hearer<T>)>, news: mpsc::Sender<News<T>>) {
     let first = layers.first().map_or(0, |(layer, _)| *layer);
     if order(outgoing, layers).await.is_err() {
         let _ = news.send(News::LinkBroken(first)).await;

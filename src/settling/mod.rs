@@ -2,17 +2,20 @@
 //!
 //! - [`Stopper`]: the decision at a consistent cut (lock-step and the reference look at one every `check_every` steps);
 //! - [`Settler`]: a free-running layer's side of the protocol, moving or at rest;
-//! - [`Detector`]: the coordinator's side, which says "settled" only when nothing spoken is unheard and all are at rest.
+//! - [`Detector`]: the coordinator's side, which says "settled" only when nothing spoken is unheard and all are at rest;
+//! - [`Outstanding`]: the same for groups of neurons within one process, a count instead of a report from each.
 //!
-//! All three are state machines without I/O. `tests/it/settling.rs` walks every interleaving of small networks through the last
+//! All are without I/O. `tests/it/settling.rs` walks every interleaving of small networks through the last
 //! two, and through the two tempting rules that are wrong. Next: `crate::layer`.
 
 mod detector;
+mod outstanding;
 mod record;
 mod settler;
 mod stopper;
 
 pub use detector::{Detector, Verdict};
+pub use outstanding::Outstanding;
 pub use record::PhaseRecord;
 pub use settler::{Settler, Standing, Turn};
 pub use stopper::{Look, Stopper};

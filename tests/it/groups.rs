@@ -126,9 +126,20 @@ fn a_cut_network_takes_the_weights_and_optimiser_states_of_a_whole_one() {
 }
 
 #[test]
-fn groups_do_not_run_free() {
+fn what_groups_cannot_do_is_refused() {
     let network = spec(&[3, 4, 2], Activation::Tanh, Loss::CrossEntropy).with_groups(Grouping::Neuron);
-    let of = settings(Schedule::FreeRunning, 1, Message::ErrorEcho);
-    let refused = Engine::new(&network, weights::<f32>(&network, 1), of).err();
-    assert!(matches!(refused, Some(EngineError::Groups)), "{refused:?}");
+    for message in [Message::ErrorEcho, Message::State] {
+        let of = settings(Schedule::FreeRunning, 1, message);
+        let refused = Engine::new(&network, weights::<f32>(&network, 1), of).err();
+        assert!(matches!(refused, Some(EngineError::Echoes)), "{refused:?}");
+    }
+    let of = settings(Schedule::FreeRunning, 1, Message::Error);
+    let mut engine = Engine::new(&network, weights::<f32>(&network, 1), of).expect("an engine");
+    let plan = plan(RuleName::FirstStep, &network, 1.0, FreePhase::Forward);
+    let (data, target) = batch(&network, 3, 1);
+    engine.present(&data, &target).expect("present");
+    let limits = Limits::steps(1);
+    engine.run_phase(&plan.phases[0], limits).expect("a wave has no first arrival");
+    let refused = engine.run_phase(&plan.phases[1], limits).err();
+    assert!(matches!(refused, Some(EngineError::Partial)), "{refused:?}");
 }

@@ -5,7 +5,7 @@
 
 use super::broken;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::values::{Config, Groups, Numerics, Precision};
+use crate::config::values::{Config, Numerics, Precision};
 use crate::config::{
     EnergyKind, FeedbackKind, FreePhase, Nudging, Order, RuleName, ScheduleMode, UpdateTime, Variables,
 };
@@ -15,18 +15,8 @@ fn deviates(config: &Config) -> bool {
 }
 
 /// Neither deviation variables nor limited precision, which only whole layers that move at once have.
-fn is_plain(config: &Config) -> bool {
+pub(super) fn is_plain(config: &Config) -> bool {
     !deviates(config) && config.numerics == Numerics::default()
-}
-
-pub(super) fn groups_are_plain(config: &Config) -> Option<Diagnostic> {
-    if config.model.groups == Groups::Count(1) || is_plain(config) {
-        return None;
-    }
-    broken(
-        "`model.groups` must be 1 with deviation variables and with limited precision",
-        "both are defined for the signals of whole layers; leave out `inference.variables` and `[numerics]`, or the groups",
-    )
 }
 
 pub(super) fn sequence_is_plain(config: &Config) -> Option<Diagnostic> {

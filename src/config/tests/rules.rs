@@ -57,8 +57,17 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         &["model.feedback=kolen-pollack", "learning.weight_decay=1e-3"],
         &["model.feedback=kolen-pollack", "learning.weight_decay=1e-3", "learning.optimizer=adamw"],
     ),
-    ("model.groups", &["model.groups=4", "schedule.mode=free-running"], &["model.groups=4"]),
-    ("model.groups", &["model.groups=neuron", "schedule.mode=free-running"], &["model.groups=neuron"]),
+    ("model.groups", &["model.groups=4", "schedule.mode=virtual-time"], &["model.groups=4"]),
+    (
+        "model.groups",
+        &["model.groups=4", "schedule.mode=free-running"],
+        &["model.groups=4", "schedule.mode=free-running", "links.message=error"],
+    ),
+    (
+        "model.groups",
+        &["model.groups=neuron", "schedule.mode=free-running", "links.message=error", "learning.rule=first-step"],
+        &["model.groups=neuron", "schedule.mode=free-running", "links.message=error"],
+    ),
     ("model.groups", &["model.groups=4", "model.feedback=random"], &["model.feedback=random"]),
     ("model.groups", &["model.groups=4", "learning.precision_lr=0.1"], &["learning.precision_lr=0.1"]),
     (

@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use beat::Beat;
 pub(super) use recorder::Recorder;
 
-use super::actor::Links;
+use super::actor::{Links, Side};
 use super::mailbox::Outbox;
 use super::virtual_time::clocks::ClockLaws;
 use super::virtual_time::kernel::Time;
@@ -131,17 +131,20 @@ impl WallClock {
     /// Puts lanes before everything that a layer says; its clock.
     pub(super) fn impose<T: Real>(&self, layer: usize, links: &mut Links<T>) -> Option<Beat> {
         let (laws, keeper, scale) = self.imposed.as_ref()?;
-        for (outboxes, upward) in [(&mut links.to_above, true), (&mut links.to_below, false)] {
+        for (side, upward) in [(&mut links.above, true), (&mut links.below, false)] {
             let Some(gap) = (if upward { Some(layer) } else { layer.checked_sub(1) }) else { continue };
             let Some(&[up, down]) = laws.links.get(gap) else { continue };
             let (out, back) = if upward { (up, down) } else { (down, up) };
-            let here = std::mem::take(outboxes).into_iter().enumerate().map(|(index, target)| {
-                // As in virtual time for a whole layer; groups have numbers of their own.
-                let link = 2 * gap + usize::from(!upward) + 2 * laws.links.len() * index;
-                let time = (keeper.clone(), *scale);
-                Outbox::by(Arc::new(Entrance::new((link as u32, layer as u32), (out, back), laws.seed, target, time)))
-            });
-            *outboxes = here.collect();
+            *side = match std::mem::replace(side, Side::Nobody) {
+                Side::Mail(target, inbox) => {
+                    // Numbered as in virtual time.
+                    let link = 2 * gap + usize::from(!upward);
+                    let (time, ends) = ((keeper.clone(), *scale), (link as u32, layer as u32));
+                    Side::Mail(Outbox::by(Arc::new(Entrance::new(ends, (out, back), laws.seed, target, time))), inbox)
+                }
+                // The configuration imposes nothing on layers that are cut.
+                other @ (Side::Nobody | Side::Hall(_)) => other,
+            };
         }
         Some(Beat::new(laws.clocks[layer], (laws.seed, layer), keeper.clone(), *scale))
     }
