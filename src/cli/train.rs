@@ -224,6 +224,11 @@ fn close(summary: &Summary) -> Result<(), Failure> {
     rows.push(("speed", format!("{:.1} steps/s, {:.0} samples/s", summary.steps_per_s, summary.samples_per_s)));
     let (steps, epochs, wall) = (summary.steps, summary.epochs, summary.wall_s);
     rows.push(("training", format!("{steps} steps, {epochs} epochs, {wall:.1} s")));
+    if let Some(groups) = &summary.groups {
+        let (actors, links, rate) = (groups.actors, groups.links, groups.messages_per_s / 1e6);
+        let bytes = groups.bytes_per_actor.map_or(String::new(), |bytes| format!(", {:.1} KiB each", bytes / 1024.0));
+        rows.push(("groups of neurons", format!("{actors} actors{bytes}, {links} links, {rate:.2} M messages/s")));
+    }
     rows.push(("run", summary.run.display().to_string()));
     if let Some(LoggedEvents { batches, events, sha256 }) = &summary.events {
         rows.push(("events logged", format!("{events} of {batches} batches, SHA-256 {sha256}")));

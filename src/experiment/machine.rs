@@ -6,7 +6,7 @@ mod stored;
 use crate::energy::Score;
 use crate::engine::virtual_time::VirtualNetwork;
 use crate::engine::virtual_time::links::Tally;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Traffic};
 use crate::math::{Field, Real};
 use crate::network::{NetworkSpec, Parameters, Weights};
 use crate::reference::{Baseline, Synchronous, backprop};
@@ -240,6 +240,11 @@ impl<T: Real> Machine<T> {
         if let Self::Virtual(network) = self {
             network.set_batches(batch);
         }
+    }
+
+    /// Groups of neurons and what passed between them so far, where layers are cut.
+    pub fn traffic(&self) -> Option<Traffic> {
+        if let Self::Actors(engine) = self { engine.traffic() } else { None }
     }
 
     /// What has happened on every link in virtual time; nothing elsewhere.

@@ -195,6 +195,24 @@ pub struct Summary {
     pub phase_ends: Vec<(String, u64)>,
     /// The last checkpoint.
     pub checkpoint: Option<PathBuf>,
+    /// Where layers are cut into groups of neurons.
+    pub groups: Option<Groups>,
+}
+
+/// What a network of groups cost.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Groups {
+    /// Groups, each an actor.
+    pub actors: usize,
+    /// Links between them, each in one direction.
+    pub links: usize,
+    /// Signals that passed on them since the start of this process, evaluations included.
+    pub messages: u64,
+    /// The same per second of training and evaluation.
+    pub messages_per_s: f64,
+    /// Resident memory that came with the network, per group: weights, states and signals of a batch included. `None` where the
+    /// system does not tell.
+    pub bytes_per_actor: Option<f64>,
 }
 
 /// Trains. `hands` run the layers if the configuration asks for several processes.

@@ -7,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::opened::{self, Opened};
 use super::recovery::Recovery;
-use super::{Beginning, Evaluation, Observer, Progress, Summary, TrainError};
+use super::{Beginning, Evaluation, Groups, Observer, Progress, Summary, TrainError};
 use crate::config::Config;
 use crate::data::dataset::Splits;
 use crate::energy::EnergyKind;
+use crate::engine::Traffic;
 use crate::engine::virtual_time::links::Tally;
 use crate::engine::virtual_time::record::EventLog;
 use crate::experiment::assemble::{self, AssembleError};
@@ -50,6 +51,15 @@ pub(super) struct Trainer<'a, T: Real> {
     pub(super) training_s: f64,
     /// The log of events, until its batches are made.
     pub(super) events: Option<EventLog>,
+    /// When the network was made, and how much memory this process had before.
+    started: Instant,
+    resident: Option<f64>,
+}
+
+/// Resident memory of this process, where the system tells (Linux: /proc/self/statm, in pages of 4096 bytes).
+fn resident_bytes() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    text.split_whitespace().nth(1)?.parse::<f64>().ok().map(|pages| pages * 4096.0)
 }
 
 impl<'a, T: Real> Trainer<'a, T> {
@@ -78,6 +88,7 @@ impl<'a, T: Real> Trainer<'a, T> {
         };
         let Opened { run, meta, metrics, layers, position, checkpoint, notes } = opened;
         let (checkpoint, standing) = checkpoint.unzip();
+        let (started, resident) = (Instant::now(), resident_bytes());
         if meta.status != Status::Done {
             meta.write(&run)?;
         }
@@ -101,6 +112,8 @@ impl<'a, T: Real> Trainer<'a, T> {
             ends: Vec::new(),
             training_s: 0.0,
             events: None,
+            started,
+            resident,
         };
         trainer.open_events()?;
         observer.began(trainer.run.path(), trainer.position.step, trainer.steps());
@@ -282,7 +295,21 @@ impl<'a, T: Real> Trainer<'a, T> {
             events: self.meta.events.clone(),
             phase_ends: self.ends.iter().map(|(reason, count)| (reason.to_string(), *count)).collect(),
             checkpoint: self.checkpoint.clone(),
+            groups: self.groups(),
         }
+    }
+
+    fn groups(&self) -> Option<Groups> {
+        let Traffic { actors, links, messages } = self.machine.as_ref()?.traffic()?;
+        let came = resident_bytes().zip(self.resident).map(|(now, before)| (now - before).max(0.0));
+        let messages_per_s = messages as f64 / self.started.elapsed().as_secs_f64();
+        Some(Groups {
+            actors,
+            links,
+            messages,
+            messages_per_s,
+            bytes_per_actor: came.map(|bytes| bytes / actors as f64),
+        })
     }
 }
 
