@@ -100,8 +100,12 @@ pub(super) fn figure(figure: &Figure) -> Result<Drawn, PlotError> {
     let bands = bands.filter(move |&edge| !figure.y.log || edge > 0.2 * lowest);
     let x = Scaled::of(&figure.x, points().map(|point| point.0));
     let y = Scaled::of(&figure.y, points().map(|point| point.1).chain(bands));
-    let plots: Vec<Plot> =
-        figure.series.iter().enumerate().flat_map(|(index, series)| drawn(index, series, &x, &y)).collect();
+    let plots: Vec<Plot> = figure
+        .series
+        .iter()
+        .enumerate()
+        .flat_map(|(index, series)| drawn(series.place.unwrap_or(index), series, &x, &y))
+        .collect();
     let layout = Layout::auto_from_plots(&plots)
         .with_title(&figure.title)
         .with_x_label(&figure.x.label)

@@ -67,19 +67,22 @@ pub struct Series {
     pub band: Vec<(f64, f64)>,
     /// How it is drawn.
     pub style: Style,
+    /// Its colour and marker are those of the series in this place; by default its own. So that a name keeps its colour where others
+    /// are left out.
+    pub place: Option<usize>,
 }
 
 impl Series {
     /// A series without a band.
     pub fn new(name: impl Into<String>, points: Vec<(f64, f64)>, style: Style) -> Self {
-        Self { name: name.into(), points, band: Vec::new(), style }
+        Self { name: name.into(), points, band: Vec::new(), style, place: None }
     }
 
     /// Mean and standard deviation of several `y` at every `x`.
     pub fn banded(name: impl Into<String>, spread: &[(f64, Spread)], style: Style) -> Self {
         let points = spread.iter().map(|(x, spread)| (*x, spread.mean)).collect();
         let band = spread.iter().map(|(_, Spread { mean, deviation })| (mean - deviation, mean + deviation)).collect();
-        Self { name: name.into(), points, band, style }
+        Self { name: name.into(), points, band, style, place: None }
     }
 }
 

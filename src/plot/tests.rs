@@ -27,6 +27,23 @@ fn a_figure_is_a_picture_twice_and_the_table_that_drew_it() {
 }
 
 #[test]
+fn a_series_keeps_its_colour_where_others_are_left_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let drawn = |place: Option<usize>, name: &str| {
+        let mut figure = figure(Axis::linear("y"), vec![(0.1, 1.0), (1.0, 2.0)]);
+        figure.series[0].place = place;
+        figure.write(folder.path(), name).expect("a figure");
+        std::fs::read_to_string(folder.path().join(name).with_extension("svg")).expect("text").to_lowercase()
+    };
+    // Okabe & Ito's reddish purple and blue.
+    let (fourth, first) = ("#cc79a7", "#0072b2");
+    let svg = drawn(Some(3), "moved");
+    assert!(svg.contains(fourth) && !svg.contains(first));
+    let svg = drawn(None, "plain");
+    assert!(svg.contains(first) && !svg.contains(fourth));
+}
+
+#[test]
 fn numbers_that_no_axis_can_show_are_refused_by_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let refused = |y: Axis, point: (f64, f64)| {

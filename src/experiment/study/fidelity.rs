@@ -8,7 +8,7 @@ use super::summary::{self, Point, Quartiles, plain};
 use super::trial::{Curve, Row, rows};
 use super::{Bench, Finding, Outcome, StudyError};
 use crate::experiment::audit::algorithms::find;
-use crate::plot::{Axis, Figure};
+use crate::plot::{Axis, Figure, Series};
 
 /// PC-Nudge, clamped predictive coding, first arrival, equilibrium propagation, contrastive Hebbian learning.
 pub(super) const ALGORITHMS: [&str; 5] = ["pc-nudge", "pc-clamped", "first-step", "ep", "chl"];
@@ -37,11 +37,16 @@ pub(super) fn run(bench: &Bench<'_>, disturbance: &'static Disturbance) -> Resul
         .filter(|(_, points)| points.iter().any(|point| point.quartiles.is_some()))
         .collect();
     let axis = if disturbance.log { Axis::log } else { Axis::linear };
+    // An algorithm has the same colour in every study.
+    let series = |(name, points): &(&str, Vec<Point>)| Series {
+        place: curves.iter().position(|curve| curve.name == *name),
+        ..summary::series(name, points, (disturbance.log, false))
+    };
     let figure = Figure {
         title: disturbance.title.to_owned(),
         x: axis(disturbance.label),
         y: Axis::linear("cosine to the exact gradient, median and quartiles"),
-        series: drawn.iter().map(|(name, points)| summary::series(name, points, (disturbance.log, false))).collect(),
+        series: drawn.iter().map(series).collect(),
     };
     figure.write(bench.folder, bench.study.name)?;
     let findings =

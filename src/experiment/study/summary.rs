@@ -91,6 +91,7 @@ pub(super) fn series(name: &str, points: &[Point], log: (bool, bool)) -> Series 
         points: drawn.iter().map(|(value, quartiles)| (*value, quartiles.median)).collect(),
         band: drawn.iter().map(|(_, quartiles)| (quartiles.low, quartiles.high)).collect(),
         style: Style::Marked,
+        place: None,
     }
 }
 

@@ -70,6 +70,8 @@ const TRAINED: [Algorithm; 6] = [
             "model.feedback_gain=0.05",
             "inference.free_phase=relax",
             "inference.activity_lr=0.5",
+            // Logistic units begin slowly; two epochs are few.
+            "learning.param_lr=1e-2",
         ],
     },
     Algorithm { name: BACKPROP, meaning: "", identity: &["learning.rule=backprop"], wants: &[] },
@@ -188,7 +190,7 @@ fn draw(bench: &Bench<'_>, drawn: &[(&str, Vec<Point>)]) -> Result<(), StudyErro
             Some(found) if *name == BACKPROP => {
                 let ends = [0.0, reach].map(|at| (at, found.median)).to_vec();
                 let band = vec![(found.low, found.high); 2];
-                Series { name: (*name).to_owned(), points: ends, band, style: Style::Dashed }
+                Series { name: (*name).to_owned(), points: ends, band, style: Style::Dashed, place: None }
             }
             _ => summary::series(name, &points, (false, false)),
         }
