@@ -77,6 +77,13 @@ pub struct Signal<T> {
     pub numbers: Arc<Field<T>>,
 }
 
+impl<T> Signal<T> {
+    /// The same for one more reader; nothing is copied but the reference.
+    pub(crate) fn share(&self) -> Self {
+        Self { stamp: self.stamp, content: self.content, numbers: Arc::clone(&self.numbers) }
+    }
+}
+
 /// How a phase moves the states.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Motion {

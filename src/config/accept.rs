@@ -13,6 +13,7 @@ use super::kind::{Interval, Kind, LAWS, WIDEST, comma_list};
 use super::source::Source;
 use super::suggest::nearest;
 use super::{Drawn, Law, Time};
+use crate::network::Address;
 
 /// The value as JSON if the key can hold it.
 pub(super) fn accept(key: &Key, value: &Value, source: &Source) -> Result<Json, Diagnostic> {
@@ -145,10 +146,11 @@ fn each(items: &[Value], accepted: impl Fn(&Value) -> Option<Json>) -> Result<Js
     items.iter().map(|item| accepted(item).ok_or(item)).collect()
 }
 
-/// The layers of one process.
+/// The layers of one process, or groups of them.
 fn layers(item: &Value) -> Option<Json> {
-    let layer = |item: &Value| match item.data {
-        Content::Integer(number) => within(number, 0, WIDEST),
+    let layer = |item: &Value| match &item.data {
+        Content::Integer(number) => within(*number, 0, WIDEST),
+        Content::Text(text) => text.parse::<Address>().ok().map(|group| Json::from(group.to_string())),
         _ => None,
     };
     match &item.data {

@@ -264,8 +264,9 @@ pub const KEYS: &[Key] = &[
         "Milliseconds of wall clock per unit of model time τ, free-running: layers then tick by `[clocks]` and signals are held by `[links]`, \
          in wall-clock time. 0: layers never wait, and links take the time they take."),
     key("schedule.placement", Kind::Placement, "",
-        "Which layers live in which process, such as `[[0, 1], [2], [3]]`. `auto`: blocks of neighbours, balanced by the \
-         sizes of their weights."),
+        "Which layers live in which process, such as `[[0, 1], [2], [3]]`, or which groups of a layer, such as \
+         `[[0, \"1.0\"], [\"1.1\", 2, 3]]`. `auto`: blocks of neighbours, balanced by the sizes of their weights; where layers are cut, \
+         group g of k lives with process g·workers/k."),
     key("clocks.period", Kind::Law { zero: false }, "",
         "Virtual time between two ticks of a layer, in units of model time τ; 1 is one inference step. Constant, or drawn for each \
          tick: laws `constant` (value), `uniform` (low, high), `exponential` (mean), `log-normal` (mean, sd), `gamma` (mean, shape), \

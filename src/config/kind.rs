@@ -46,7 +46,7 @@ pub enum Kind {
     },
     /// A number format that is rounded to.
     Format,
-    /// Layers per process: lists of layers, or the word `auto`.
+    /// Layers per process: lists of layers and groups, or the word `auto`.
     Placement,
 }
 
@@ -134,7 +134,7 @@ impl Kind {
                 "one of `exact`, `bf16`, `fp16`, `fp8-e4m3`, `fp8-e5m2`, `fixed:N`, `fixed:N:F` (N ≤ 24 bits, F behind the point)"
                     .to_owned()
             }
-            Self::Placement => "`auto`, or a list of lists of layers".to_owned(),
+            Self::Placement => "`auto`, or a list of lists of layers, or of groups such as `\"1.0\"`".to_owned(),
         }
     }
 
@@ -187,7 +187,9 @@ impl Kind {
                 json!({"anyOf": [number, law]})
             }
             Self::Placement => {
-                let layers = json!({"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}});
+                let group = json!({"type": "string", "pattern": "^[0-9]+\\.[0-9]+$"});
+                let layer = json!({"anyOf": [{"type": "integer", "minimum": 0}, group]});
+                let layers = json!({"type": "array", "minItems": 1, "items": layer});
                 json!({"anyOf": [{"const": "auto"}, {"type": "array", "minItems": 1, "items": layers}]})
             }
         }

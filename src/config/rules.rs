@@ -22,8 +22,8 @@ use model::{
     precision_is_there_to_learn, precision_per_layer, softmax_is_in_the_loss, the_last_precision_is_resolved,
 };
 use processes::{
-    every_worker_has_a_layer, groups_live_together, one_loop_has_no_links, placement_is_whole,
-    processes_have_a_schedule, processes_run_layers, processes_share_no_memory,
+    every_worker_has_a_layer, free_groups_live_together, groups_share_memory, one_loop_has_no_links,
+    placement_is_whole, processes_have_a_schedule, processes_run_layers, processes_share_no_memory,
 };
 pub(super) use shards::threads_have_one_shard;
 use simulation::{
@@ -35,7 +35,7 @@ use simulation::{
 
 use super::diagnostic::Diagnostic;
 use super::gather::Gathered;
-use super::values::{Config, LinkTransport, Precision};
+use super::values::{Config, Precision};
 use super::{Dtype, EnergyKind, FeedbackKind, Message, Order, RuleName, ScheduleMode};
 
 /// A condition on a configuration.
@@ -55,7 +55,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["workers", "learning.rule"], processes_run_layers),
     rule(&["workers", "schedule.mode"], processes_have_a_schedule),
     rule(&["workers", "model.widths"], every_worker_has_a_layer),
-    rule(&["workers", "model.groups"], |c| groups_live_together(c, "workers", c.workers > 1)),
+    rule(&["workers", "model.groups", "schedule.mode"], free_groups_live_together),
     rule(&["data.dir", "data.name"], data_have_a_folder),
     rule(&["data.dir", "data.name"], digits_need_no_folder),
     rule(&["data.train", "data.name"], |c| digits_are_counted(c, "data.train", c.data.train)),
@@ -91,7 +91,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["record.event_log", "schedule.mode", "learning.rule"], shards::events_are_of_virtual_time),
     rule(&["schedule.shards", "links.delay", "links.jitter"], shards::shards_are_apart),
     rule(&["schedule.order", "schedule.mode", "model.energy"], sequence_needs_one_loop),
-    rule(&["schedule.placement", "workers", "model.widths"], placement_is_whole),
+    rule(&["schedule.placement", "workers", "model.widths", "model.groups"], placement_is_whole),
     rule(
         &["schedule.stall_seconds", "schedule.time_unit_ms", "schedule.mode"],
         wall_clock::the_watchdog_outlasts_the_laws,
@@ -100,10 +100,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["links.message", "schedule.mode"], states_need_staleness),
     rule(&["links.transport", "workers"], processes_share_no_memory),
     rule(&["links.transport", "schedule.mode"], one_loop_has_no_links),
-    rule(&["links.transport", "model.groups", "workers"], |c| {
-        let shared = matches!(c.links.transport, LinkTransport::Auto | LinkTransport::InProcess);
-        groups_live_together(c, "links.transport", !shared && c.workers == 1)
-    }),
+    rule(&["links.transport", "model.groups", "workers"], groups_share_memory),
     rule(&["inference.activity_lr", "dtype"], |c| in_f32(c, "inference.activity_lr", &[c.inference.activity_lr])),
     rule(&["learning.nudge", "dtype"], |c| in_f32(c, "learning.nudge", &[c.learning.nudge])),
     rule(&["learning.param_lr", "dtype"], |c| in_f32(c, "learning.param_lr", &[c.learning.param_lr])),

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::asynchrony::{Clocks, Links};
-use crate::network::Grouping;
+use crate::network::{Address, Grouping};
 
 use super::{
     Activation, Dtype, EnergyKind, FeedbackKind, Format, FreePhase, Init, Loss, Nudging, OptimizerKind, Order, ReadOut,
@@ -285,8 +285,8 @@ pub enum ScheduleMode {
 pub enum Placing {
     /// Chosen by cost.
     Word(Auto),
-    /// For every worker its layers.
-    Lists(Vec<Vec<usize>>),
+    /// For every worker its layers, or groups of them.
+    Lists(Vec<Vec<Address>>),
 }
 
 /// The word for a choice that is left to the program.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::transport::Transport;
+use crate::network::Address;
 
 /// Why the engine can't go on.
 #[derive(Debug, thiserror::Error)]
@@ -40,11 +41,15 @@ pub enum EngineError {
         "deviation variables are not simulated in virtual time: signals of an earlier phase may still be under way"
     )]
     NoDeviations,
-    /// Links that carry bytes are between whole layers.
-    #[error(
-        "layers cut into groups of neurons live in one process and share mailboxes; links that carry bytes join whole layers"
-    )]
+    /// Within one process, groups have no links that carry bytes.
+    #[error("groups of neurons that live in one process share memory; links that carry bytes join whole layers there")]
     Together,
+    /// Rest is seen by counting in shared memory.
+    #[error(
+        "groups of neurons that run free live in one process: what is outstanding among them is counted in memory they share; use the \
+         lock-step schedule"
+    )]
+    Apart,
     /// A layer could not do what it was told.
     #[error(transparent)]
     Layer(#[from] crate::layer::LayerError),
@@ -145,8 +150,8 @@ pub struct Loss {
     pub worker: usize,
     /// Its process id.
     pub pid: u32,
-    /// The layers that lived there.
-    pub layers: Vec<usize>,
+    /// The layers, or groups of layers, that lived there.
+    pub layers: Vec<Address>,
     /// How it was lost.
     pub how: String,
     /// What was done about it.
@@ -156,7 +161,7 @@ pub struct Loss {
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { worker, pid, layers, how, done } = self;
-        let layers: Vec<String> = layers.iter().map(usize::to_string).collect();
+        let layers: Vec<String> = layers.iter().map(Address::to_string).collect();
         let noun = if layers.len() == 1 { "layer" } else { "layers" };
         write!(f, "worker {worker} (process {pid}, {noun} {}) {how}; {done}", layers.join(", "))
     }

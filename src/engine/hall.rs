@@ -11,6 +11,9 @@
 //!   next is spoken, nobody can be a round ahead, one place is enough, and a count of all that was said tells when a round is complete;
 //! - **newest wins** (free-running): a signal replaces the one before it, and every listener finds a mark that something is new.
 //!
+//! Where groups live in several processes each has its own pair of halls between two layers: what is said in one of them is said
+//! again in the others in which somebody listens (`super::halls`), once for each process and not for each listener.
+//!
 //! Saying never waits. A speaker or listener that is gone closes the hall for all, as a mailbox does.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -18,10 +21,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use futures::task::AtomicWaker;
+use tokio::sync::mpsc;
 
 use super::mailbox::Broken;
 use crate::settling::Outstanding;
 use crate::signal::Signal;
+use crate::wire::frame::Direction;
 
 /// The listener's side of a hall.
 #[derive(Debug, Default)]
@@ -41,17 +46,46 @@ pub(super) struct Hall<T> {
     /// The latest phase anything said here belongs to.
     phase: AtomicU64,
     closed: AtomicBool,
+    /// Other processes in which somebody listens.
+    elsewhere: Option<Mutex<Vec<mpsc::Sender<Said<T>>>>>,
+}
+
+/// What was said in a hall, for another process.
+#[derive(Debug)]
+pub(super) struct Said<T> {
+    pub(super) direction: Direction,
+    pub(super) group: usize,
+    pub(super) signal: Signal<T>,
 }
 
 impl<T> Hall<T> {
     fn new(speakers: usize, listeners: usize) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self::within(speakers, listeners))
+    }
+
+    fn within(speakers: usize, listeners: usize) -> Self {
+        Self {
             places: (0..speakers).map(|_| Mutex::new(None)).collect(),
             listeners: (0..listeners).map(|_| Listener::default()).collect(),
             said: AtomicU64::new(0),
             phase: AtomicU64::new(0),
             closed: AtomicBool::new(false),
-        })
+            elsewhere: None,
+        }
+    }
+
+    /// Something is said, by somebody here or elsewhere.
+    fn put(&self, speaker: usize, signal: Signal<T>) -> Result<(), Broken> {
+        if self.closed.load(SeqCst) {
+            return Err(Broken);
+        }
+        let before = self.place(speaker).replace(signal);
+        drop(before);
+        let said = self.said.fetch_add(1, SeqCst) + 1;
+        if said.is_multiple_of(self.places.len() as u64) {
+            self.wake_all();
+        }
+        Ok(())
     }
 
     fn place(&self, speaker: usize) -> MutexGuard<'_, Option<Signal<T>>> {
@@ -66,6 +100,10 @@ impl<T> Hall<T> {
     fn close(&self) {
         self.closed.store(true, SeqCst);
         self.wake_all();
+        // Whoever carries what is said here to others ends when nothing more can come.
+        if let Some(elsewhere) = &self.elsewhere {
+            elsewhere.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
     }
 }
 
@@ -78,6 +116,8 @@ pub(super) struct Seat<T> {
     own: usize,
     /// Rounds heard.
     rounds: u64,
+    /// The way in which it speaks.
+    direction: Direction,
 }
 
 /// Counts what is said in one hall.
@@ -99,32 +139,67 @@ impl<T> Counter<T> {
 /// The seats of all groups of two neighbouring layers, of the lower and of the upper one, and what counts between them.
 pub(super) fn seats<T>(lower: usize, upper: usize) -> ([Vec<Seat<T>>; 2], [Counter<T>; 2]) {
     let (up, down) = (Hall::new(lower, upper), Hall::new(upper, lower));
-    let of = |speaks: &Arc<Hall<T>>, listens: &Arc<Hall<T>>, groups: usize| {
-        let seat = |own| Seat { speaks: Arc::clone(speaks), listens: Arc::clone(listens), own, rounds: 0 };
-        (0..groups).map(seat).collect()
-    };
-    ([of(&up, &down, lower), of(&down, &up, upper)], [Counter(up), Counter(down)])
+    let below = (0..lower).map(|own| Seat::new([&up, &down], own, Direction::Up)).collect();
+    let above = (0..upper).map(|own| Seat::new([&down, &up], own, Direction::Down)).collect();
+    ([below, above], [Counter(up), Counter(down)])
+}
+
+/// This process' pair of halls between two layers that have groups elsewhere, too: up and down.
+#[derive(Debug)]
+pub(super) struct Pair<T>([Arc<Hall<T>>; 2]);
+
+impl<T> Clone for Pair<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Pair<T> {
+    /// Halls for so many groups of the lower and of the upper layer, wherever they live, with these listeners elsewhere.
+    pub(super) fn new(lower: usize, upper: usize, [up, down]: [Vec<mpsc::Sender<Said<T>>>; 2]) -> Self {
+        let hall = |speakers, listeners, elsewhere| {
+            Arc::new(Hall { elsewhere: Some(Mutex::new(elsewhere)), ..Hall::within(speakers, listeners) })
+        };
+        Self([hall(lower, upper, up), hall(upper, lower, down)])
+    }
+
+    /// The seat of a group that lives here and speaks in this direction.
+    pub(super) fn seat(&self, direction: Direction, own: usize) -> Seat<T> {
+        let [up, down] = &self.0;
+        Seat::new(if direction == Direction::Up { [up, down] } else { [down, up] }, own, direction)
+    }
+
+    /// Says what a group elsewhere has said.
+    pub(super) fn pass_on(&self, direction: Direction, speaker: usize, signal: Signal<T>) -> Result<(), Broken> {
+        self.0[usize::from(direction == Direction::Down)].put(speaker, signal)
+    }
+
+    /// Somebody elsewhere is gone.
+    pub(super) fn close(&self) {
+        self.0.iter().for_each(|hall| hall.close());
+    }
 }
 
 impl<T> Seat<T> {
+    fn new([speaks, listens]: [&Arc<Hall<T>>; 2], own: usize, direction: Direction) -> Self {
+        Self { speaks: Arc::clone(speaks), listens: Arc::clone(listens), own, rounds: 0, direction }
+    }
+
     /// How many speak to it.
     pub(super) fn speakers(&self) -> usize {
         self.listens.places.len()
     }
 
-    /// Says the signal of this round.
+    /// Says the signal of this round, here and wherever else somebody listens.
     pub(super) fn say(&self, signal: Signal<T>) -> Result<(), Broken> {
-        let hall = &*self.speaks;
-        if hall.closed.load(SeqCst) {
-            return Err(Broken);
+        if let Some(elsewhere) = &self.speaks.elsewhere {
+            for process in elsewhere.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                let said = Said { direction: self.direction, group: self.own, signal: signal.share() };
+                // Room for more than a round: who has not taken the last one yet is gone, or has answered what was never said.
+                process.try_send(said).map_err(|_| Broken)?;
+            }
         }
-        let before = hall.place(self.own).replace(signal);
-        drop(before);
-        let said = hall.said.fetch_add(1, SeqCst) + 1;
-        if said.is_multiple_of(hall.places.len() as u64) {
-            hall.wake_all();
-        }
-        Ok(())
+        self.speaks.put(self.own, signal)
     }
 
     /// Polls until everybody has spoken in the next round.

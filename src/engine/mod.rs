@@ -25,6 +25,7 @@ mod error;
 mod free_groups;
 mod free_running;
 mod hall;
+mod halls;
 pub(crate) mod line;
 mod lock_step;
 pub mod mailbox;
@@ -179,7 +180,10 @@ impl<T: Real> Engine<T> {
     ) -> Result<Self, EngineError> {
         assert!(network.fits(&weights), "weights have the shapes of the network");
         let places = places(network);
-        can_be_cut::<T>(network, &settings, transport)?;
+        can_be_cut::<T>(network, &settings)?;
+        if network.is_cut() && transport != Transport::InProcess {
+            return Err(EngineError::Together);
+        }
         let runtime = runtime(settings.threads, transport)?;
         let unstarted = |source| EngineError::Runtime { threads: settings.threads, source };
         let wall = WallClock::start(laws).map_err(unstarted)?;
@@ -310,11 +314,7 @@ fn places(network: &NetworkSpec) -> Vec<(usize, usize)> {
 }
 
 /// What belongs to whole layers only.
-fn can_be_cut<T: Real>(
-    network: &NetworkSpec,
-    settings: &EngineSettings,
-    transport: Transport,
-) -> Result<(), EngineError> {
+pub(crate) fn can_be_cut<T: Real>(network: &NetworkSpec, settings: &EngineSettings) -> Result<(), EngineError> {
     if !network.is_cut() {
         return Ok(());
     }
@@ -328,7 +328,7 @@ fn can_be_cut<T: Real>(
     if settings.numerics.acts() {
         return Err(EngineError::ImpreciseGroups);
     }
-    if transport == Transport::InProcess { Ok(()) } else { Err(EngineError::Together) }
+    Ok(())
 }
 
 /// A runtime for the actors, with I/O only where there are sockets: its way of waiting costs a system call more.

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::actor::{self, Actor, Links};
+use super::actor::{self, Actor, Links, News};
+use super::halls::Homes;
 use super::line::line;
+use super::mailbox::Delivery;
 use super::remote::{ControlError, Incoming, Limits, Outgoing, obey, tell};
 use super::transport::Stream;
 use super::wall_clock::WallClock;
@@ -23,10 +25,12 @@ use crate::wire::frame::{Direction, Link};
 pub(crate) struct Part {
     pub(crate) limits: Limits,
     pub(crate) settings: EngineSettings,
-    /// The layers, ascending.
-    pub(crate) layers: Vec<usize>,
-    /// A stream for every link that leaves this process: its lower layer, and the direction in which our layer speaks on it.
-    pub(crate) links: Vec<(usize, Direction, Stream)>,
+    /// For every worker its nodes, ascending: the layers, or their groups where they are cut.
+    pub(crate) parts: Vec<Vec<usize>>,
+    /// Which of them is here.
+    pub(crate) worker: usize,
+    /// A stream for every link that leaves this process: its lower layer, and the worker at its other end.
+    pub(crate) links: Vec<(usize, usize, Stream)>,
     pub(crate) whereabouts: Arc<Whereabouts>,
     /// Its clock, and what is imposed on clocks and links.
     pub(crate) wall: WallClock,
@@ -38,35 +42,28 @@ pub(crate) async fn perform<T: Real>(
     mut incoming: Incoming,
     outgoing: Outgoing,
 ) -> Result<(), ControlError> {
-    let Part { limits, settings, layers, links: streams, whereabouts, wall } = part;
+    let Part { limits, settings, parts, worker, links: streams, whereabouts, wall } = part;
     let network = &limits.network;
-    let delivery = settings.schedule.delivery();
     let (news_out, news) = mpsc::channel(NEWS_MOST);
-    let mut links: BTreeMap<usize, Links<T>> = layers.iter().map(|&layer| (layer, Links::none())).collect();
-    for pair in layers.windows(2).filter(|pair| pair[0] + 1 == pair[1]) {
-        if let (Some(mut below), Some(mut above)) = (links.remove(&pair[0]), links.remove(&pair[1])) {
-            share(&mut below, &mut above, delivery);
-            links.extend([(pair[0], below), (pair[1], above)]);
-        }
-    }
-    for (lower, outward, stream) in streams {
-        let link = Link { lower, rows: network.widths()[lower + 1], columns_most: limits.batch_most };
-        let here = if outward == Direction::Up { lower } else { lower + 1 };
-        if let Some(layer) = links.get_mut(&here) {
-            attach(layer, (stream, link, outward), delivery, &news_out);
-        }
-    }
+    let links = if network.is_cut() {
+        let homes = Homes { network, parts: &parts, here: worker, batch_most: limits.batch_most };
+        homes.wire::<T>(streams, &news_out)
+    } else {
+        whole(&parts[worker], streams, (&limits, settings.schedule.delivery()), &news_out)
+    };
     let mut directives = Vec::new();
-    for (index, mut links) in links {
+    let of_layer = Arc::new(settings.of_layer());
+    for (node, mut links) in links {
+        let Some((layer, group)) = network.place_of(node) else { continue };
         let (out, inbox) = line();
-        directives.push((index, out));
+        directives.push((node, out));
         let own =
-            (index < network.depth()).then(|| Parameters::zeros(network.widths()[index + 1], network.widths()[index]));
+            (layer < network.depth()).then(|| Parameters::zeros(network.widths()[layer + 1], network.widths()[layer]));
         tokio::spawn(actor::run(Box::new(Actor {
-            beat: wall.impose(index, &mut links),
+            beat: wall.impose(layer, &mut links),
             recorder: wall.recorder(),
-            layer: wall.patient(Group::new(network, index, 0, own.as_ref(), &Arc::new(settings.of_layer()))),
-            node: index,
+            layer: wall.patient(Group::new(network, layer, group, own.as_ref(), &of_layer)),
+            node,
             links,
             directives: inbox,
             news: news_out.clone(),
@@ -81,4 +78,30 @@ pub(crate) async fn perform<T: Real>(
     let obeyed = obey(&mut incoming, &directives, &limits).await;
     telling.abort();
     obeyed
+}
+
+/// The links of whole layers.
+fn whole<T: Real>(
+    layers: &[usize],
+    streams: Vec<(usize, usize, Stream)>,
+    (limits, delivery): (&Limits, Delivery),
+    news: &mpsc::Sender<News<T>>,
+) -> BTreeMap<usize, Links<T>> {
+    let mut links: BTreeMap<usize, Links<T>> = layers.iter().map(|&layer| (layer, Links::none())).collect();
+    for pair in layers.windows(2).filter(|pair| pair[0] + 1 == pair[1]) {
+        if let (Some(mut below), Some(mut above)) = (links.remove(&pair[0]), links.remove(&pair[1])) {
+            share(&mut below, &mut above, delivery);
+            links.extend([(pair[0], below), (pair[1], above)]);
+        }
+    }
+    for (lower, _, stream) in streams {
+        let rows = limits.network.widths()[lower + 1];
+        let link = Link { lower, group: 0, rows, columns_most: limits.batch_most };
+        let outward = if layers.contains(&lower) { Direction::Up } else { Direction::Down };
+        let here = if outward == Direction::Up { lower } else { lower + 1 };
+        if let Some(layer) = links.get_mut(&here) {
+            attach(layer, (stream, link, outward), delivery, news);
+        }
+    }
+    links
 }

@@ -23,7 +23,7 @@ use super::transport::Stream;
 use crate::layer::LayerError;
 use crate::math::Real;
 use crate::network::NetworkSpec;
-use crate::signal::Directive;
+use crate::signal::{Directive, Report};
 use crate::wire::WireError;
 use crate::wire::control::{self, Bounds, CHUNK, HEAD_MOST, Order, Tiding};
 use crate::wire::numbers;
@@ -156,31 +156,38 @@ async fn next_directive<T>(layers: &[(usize, Hearer<T>)], wait: bool) -> Option<
     .await
 }
 
-/// Coordinator: hands on what one worker tells, until it closes its connection.
+/// Coordinator: hands on what one worker tells of its nodes, ascending, until it closes its connection.
 pub(crate) async fn listen<T: Real>(
     mut incoming: Incoming,
-    layers: Vec<usize>,
+    nodes: Vec<usize>,
     limits: Limits,
     news: mpsc::Sender<News<T>>,
 ) -> Result<(), ControlError> {
     while let Some(tiding) = incoming.head::<Tiding>("a tiding").await? {
         let numbers = incoming.numbers(tiding.numbers(limits.bounds())?).await?;
         let (tiding, extract) = tiding.with::<T>(numbers, limits.bounds())?;
-        let told = match tiding {
-            Tiding::Report(report) if report.group != 0 => {
-                let (field, found, expected) = ("the group of a report", report.group as u64, "0".to_owned());
-                return Err(WireError::Field { field, found, expected }.into());
+        let network = &*limits.network;
+        let of_layer = |layer: usize| network.nodes_of(layer).any(|node| nodes.binary_search(&node).is_ok());
+        let (is_ours, layer) = match &tiding {
+            Tiding::Report(Report { layer, group, .. }) => {
+                let node = network.nodes_of(*layer).nth(*group);
+                (node.is_some_and(|node| nodes.binary_search(&node).is_ok()), *layer)
             }
-            Tiding::Report(report) => (report.layer, News::Report(Box::new(report))),
-            Tiding::Extract(layer, _) => (layer, News::Extract(layer, Box::new(extract))),
-            Tiding::Fault(layer, what) => (layer, News::Fault(LayerError { layer, what })),
-            Tiding::LinkBroken(layer) => (layer, News::LinkBroken(layer)),
+            Tiding::Extract(node, _) => (nodes.binary_search(node).is_ok(), *node),
+            Tiding::Fault(layer, _) | Tiding::LinkBroken(layer) => (of_layer(*layer), *layer),
         };
-        let (layer, told) = told;
-        if !layers.contains(&layer) {
-            let expected = format!("one of {layers:?}");
+        if !is_ours {
+            let names: Vec<String> =
+                nodes.iter().filter_map(|&node| network.address(node)).map(|name| name.to_string()).collect();
+            let expected = format!("one of {}", names.join(", "));
             return Err(WireError::Field { field: "the layer of a tiding", found: layer as u64, expected }.into());
         }
+        let told = match tiding {
+            Tiding::Report(report) => News::Report(Box::new(report)),
+            Tiding::Extract(node, _) => News::Extract(node, Box::new(extract)),
+            Tiding::Fault(layer, what) => News::Fault(LayerError { layer, what }),
+            Tiding::LinkBroken(layer) => News::LinkBroken(layer),
+        };
         if news.send(told).await.is_err() {
             break;
         }

@@ -101,6 +101,7 @@ impl<T: Real> Engine<T> {
         });
         match outcome? {
             Some(CoordinatorAction::Aborted { ticket, layer }) => {
+                let layer = coordinator.network.place_of(layer).map_or(layer, |(layer, _)| layer);
                 Err(EngineError::Refused { layer, step: ticket.step })
             }
             _ => Ok(()),

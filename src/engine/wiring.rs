@@ -26,7 +26,7 @@ pub(super) struct Chain<T> {
 
 /// A link whose batches are bounded by memory alone: both of its ends are in this process.
 fn within(network: &NetworkSpec, lower: usize) -> Link {
-    Link { lower, rows: network.widths()[lower + 1], columns_most: u32::MAX as usize }
+    Link { lower, group: 0, rows: network.widths()[lower + 1], columns_most: u32::MAX as usize }
 }
 
 /// A whole chain within this process.

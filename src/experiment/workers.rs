@@ -16,7 +16,7 @@ pub(super) const EVALUATION_BATCH: usize = 500;
 pub fn placement(config: &Config, network: &NetworkSpec) -> Result<Placement, PlacementError> {
     match &config.schedule.placement {
         Placing::Word(_) => Placement::auto(network, config.workers),
-        Placing::Lists(lists) => Placement::explicit(lists, network.widths().len()),
+        Placing::Lists(lists) => Placement::named(lists, &network.group_counts()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Feedback, NetworkError, NetworkSpec};
+use super::{Feedback, Grouping, NetworkError, NetworkSpec};
 use crate::energy::{Activation, EnergyKind, Loss};
 
 /// The parts of a [`NetworkSpec`]; turning it into one checks them all.
@@ -15,6 +15,7 @@ pub struct Description {
     energy: EnergyKind,
     precision: Vec<f64>,
     feedback_gain: f64,
+    grouping: Grouping,
     feedback: Feedback,
     units: Vec<Vec<f64>>,
     precision_rate: f64,
@@ -22,10 +23,21 @@ pub struct Description {
 
 impl From<NetworkSpec> for Description {
     fn from(spec: NetworkSpec) -> Self {
-        // Groups of neurons live in one process: what is sent to another has whole layers.
-        let NetworkSpec { widths, activation, output, loss, energy, precision, feedback_gain, .. } = spec;
+        let NetworkSpec { widths, activation, output, loss, energy, precision, feedback_gain, grouping, .. } = spec;
         let NetworkSpec { feedback, units, precision_rate, .. } = spec;
-        Self { widths, activation, output, loss, energy, precision, feedback_gain, feedback, units, precision_rate }
+        Self {
+            widths,
+            activation,
+            output,
+            loss,
+            energy,
+            precision,
+            feedback_gain,
+            grouping,
+            feedback,
+            units,
+            precision_rate,
+        }
     }
 }
 
@@ -47,7 +59,7 @@ impl TryFrom<Description> for NetworkSpec {
         if !(rate >= 0.0 && rate.is_finite()) {
             return Err(NetworkError(format!("the rate of the precisions is {rate}, not a number from zero")));
         }
-        Ok(network.with_learned_precision(rate)?.with_feedback(words.feedback))
+        Ok(network.with_learned_precision(rate)?.with_feedback(words.feedback).with_groups(words.grouping))
     }
 }
 
@@ -76,7 +88,8 @@ mod tests {
         let learning = NetworkSpec::new(&[3, 4, 2], Activation::Tanh, Loss::SquaredError)
             .and_then(|n| n.with_learned_precision(0.5))
             .map(|n| n.with_feedback(Feedback { kind: FeedbackKind::Random, init: Init::He, seed: 3 }));
-        for network in [rich, hopfield, rate, learning] {
+        let cut = rich.clone().map(|n| n.with_groups(Grouping::Count(3)));
+        for network in [rich, hopfield, rate, learning, cut] {
             let network = network.expect("a network");
             let words = Description::from(network.clone());
             assert_eq!(NetworkSpec::try_from(words.clone()), Ok(network));

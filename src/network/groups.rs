@@ -10,10 +10,12 @@
 
 use std::ops::Range;
 
-use super::NetworkSpec;
+use serde::{Deserialize, Serialize};
+
+use super::{Address, NetworkSpec};
 
 /// Into how many groups layers are cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Grouping {
     /// So many in each layer, or as many as it has neurons.
     Count(usize),
@@ -27,6 +29,22 @@ impl Default for Grouping {
     }
 }
 
+impl Grouping {
+    /// Groups of every layer of a network of these widths.
+    pub fn counts(self, widths: &[usize]) -> Vec<usize> {
+        let last = widths.len().saturating_sub(1);
+        widths.iter().enumerate().map(|(layer, &width)| if layer == last { 1 } else { self.of(width) }).collect()
+    }
+
+    /// Groups of a layer that is not the last.
+    fn of(self, width: usize) -> usize {
+        match self {
+            Self::Count(count) => count.clamp(1, width),
+            Self::Neuron => width,
+        }
+    }
+}
+
 impl NetworkSpec {
     /// The same network with its layers cut into groups.
     #[must_use]
@@ -37,12 +55,12 @@ impl NetworkSpec {
 
     /// Groups of a layer.
     pub fn groups(&self, layer: usize) -> usize {
-        let width = self.widths()[layer];
-        match self.grouping {
-            _ if layer == self.depth() => 1,
-            Grouping::Count(count) => count.clamp(1, width),
-            Grouping::Neuron => width,
-        }
+        if layer == self.depth() { 1 } else { self.grouping.of(self.widths()[layer]) }
+    }
+
+    /// Groups of every layer.
+    pub fn group_counts(&self) -> Vec<usize> {
+        self.grouping.counts(self.widths())
     }
 
     /// True if any layer has more than one group.
@@ -54,6 +72,40 @@ impl NetworkSpec {
     pub fn rows(&self, layer: usize, group: usize) -> Range<usize> {
         let (width, groups) = (self.widths()[layer], self.groups(layer));
         group * width / groups..(group + 1) * width / groups
+    }
+
+    /// Layer and group of a node: groups are counted through all layers, each layer's in a row.
+    pub fn place_of(&self, node: usize) -> Option<(usize, usize)> {
+        if self.grouping == Grouping::Count(1) {
+            return (node <= self.depth()).then_some((node, 0));
+        }
+        let mut first = 0;
+        for layer in 0..=self.depth() {
+            let groups = self.groups(layer);
+            if node < first + groups {
+                return Some((layer, node - first));
+            }
+            first += groups;
+        }
+        None
+    }
+
+    /// The nodes of a layer, one per group; none if there is no such layer.
+    pub fn nodes_of(&self, layer: usize) -> Range<usize> {
+        if layer > self.depth() {
+            return 0..0;
+        }
+        let first = match self.grouping {
+            Grouping::Count(1) => layer,
+            _ => (0..layer).map(|below| self.groups(below)).sum(),
+        };
+        first..first + self.groups(layer)
+    }
+
+    /// What a node is called: its layer, and its group if the layer has several.
+    pub fn address(&self, node: usize) -> Option<Address> {
+        let (layer, group) = self.place_of(node)?;
+        Some(Address { layer, group: (self.groups(layer) > 1).then_some(group) })
     }
 
     /// Groups of all layers together.
@@ -84,6 +136,15 @@ mod tests {
                 assert!(sizes.clone().max().expect("a group") - sizes.min().expect("a group") <= 1, "balanced");
             }
             assert_eq!(network.groups_in_all(), counts.iter().sum::<usize>());
+            assert_eq!(network.group_counts(), counts);
+            let places = (0..4).flat_map(|layer| (0..counts[layer]).map(move |group| (layer, group)));
+            for (node, (layer, group)) in places.enumerate() {
+                assert_eq!(network.place_of(node), Some((layer, group)));
+                assert_eq!(network.nodes_of(layer).nth(group), Some(node));
+                let named = Address { layer, group: (counts[layer] > 1).then_some(group) };
+                assert_eq!(network.address(node), Some(named));
+            }
+            assert_eq!((network.address(network.groups_in_all()), network.nodes_of(4)), (None, 0..0));
         }
     }
 }

@@ -7,12 +7,14 @@
 //!
 //! A [`NetworkSpec`] that exists is valid. Next: `crate::signal`, then `crate::layer`.
 
+mod address;
 mod description;
 mod feedback;
 mod groups;
 mod init;
 pub mod precision;
 
+pub use address::{Address, AddressError};
 pub use description::Description;
 pub use feedback::{Feedback, FeedbackKind, FeedbackState, take_signs};
 pub use groups::Grouping;

@@ -26,10 +26,10 @@ use crate::engine::remote::{ControlError, Limits, Outgoing, listen, order};
 use crate::engine::transport::Transport;
 use crate::engine::wall_clock::WallLaws;
 use crate::engine::whereabouts::Whereabouts;
-use crate::engine::{Engine, EngineError, EngineSettings, NEWS_MOST, crash};
+use crate::engine::{Engine, EngineError, EngineSettings, NEWS_MOST, Schedule, can_be_cut, crash};
 use crate::layer::LayerError;
 use crate::math::Real;
-use crate::network::{NetworkSpec, Weights};
+use crate::network::{Address, NetworkSpec, Weights};
 use crate::signal::Extract;
 use crate::wire::handshake::Secret;
 
@@ -80,9 +80,10 @@ pub fn launch<T: Real>(
     crew: &Crew,
 ) -> Result<Engine<T>, ProcessError> {
     assert!(network.fits(&weights), "weights have the shapes of the network");
-    if network.is_cut() {
-        return Err(EngineError::Together.into());
+    if network.is_cut() && settings.schedule == Schedule::FreeRunning {
+        return Err(EngineError::Apart.into());
     }
+    can_be_cut::<T>(network, &settings)?;
     let system = |what| move |source| ProcessError::System { what, source };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(system("the runtime"))?;
     let mut children = Children::default();
@@ -222,25 +223,25 @@ fn assemble<T: Real>(
     ready: Vec<Ready>,
     children: Children,
 ) -> Result<Engine<T>, ProcessError> {
-    let layers = network.depth() + 1;
     let whereabouts = Arc::new(Whereabouts::of(network));
     let (news_out, news) = mpsc::channel(NEWS_MOST);
     let limits = Limits { network: Arc::new(network.clone()), batch_most: crew.batch_most };
     let (mut directives, mut inboxes) = (Vec::new(), Vec::new());
-    for _ in 0..layers {
+    for _ in 0..network.groups_in_all() {
         let (out, inbox) = line::<T>();
         directives.push(out);
         inboxes.push(Some(inbox));
     }
     let mut members = Vec::new();
     for (Ready { line, pulse }, part) in ready.into_iter().zip(crew.placement.parts()) {
-        let own: Vec<_> = part.iter().filter_map(|&layer| Some((layer, inboxes[layer].take()?))).collect();
+        let own: Vec<_> = part.iter().filter_map(|&node| Some((node, inboxes[node].take()?))).collect();
         let Line { pid, incoming, outgoing } = line;
-        members.push(Member { pid, layers: part.clone(), pulse });
-        runtime.spawn(ordering(outgoing, own, news_out.clone()));
+        let layers: Vec<Address> = part.iter().filter_map(|&node| network.address(node)).collect();
+        let layer = layers.first().map_or(0, |first| first.layer);
+        members.push(Member { pid, layers, pulse });
+        runtime.spawn(ordering(outgoing, own, layer, news_out.clone()));
         let (part, limits, news) = (part.clone(), limits.clone(), news_out.clone());
         runtime.spawn(async move {
-            let layer = part[0];
             let heard = listen(incoming, part, limits, news.clone()).await;
             // If the process is gone the supervisor knows more, and says so.
             let last = match heard {
@@ -263,9 +264,13 @@ fn assemble<T: Real>(
 }
 
 /// Carries directives; if that fails, keeps taking them, so that it is the loss of the process that is reported.
-async fn ordering<T: Real>(outgoing: Outgoing, layers: Vec<(usize, Hearer<T>)>, news: mpsc::Sender<News<T>>) {
-    let first = layers.first().map_or(0, |(layer, _)| *layer);
-    if order(outgoing, layers).await.is_err() {
+async fn ordering<T: Real>(
+    outgoing: Outgoing,
+    nodes: Vec<(usize, Hearer<T>)>,
+    first: usize,
+    news: mpsc::Sender<News<T>>,
+) {
+    if order(outgoing, nodes).await.is_err() {
         let _ = news.send(News::LinkBroken(first)).await;
     }
 }

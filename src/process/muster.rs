@@ -99,7 +99,7 @@ fn expected<'r>(
     let place = match purpose {
         Purpose::Control => &mut recruit.control,
         Purpose::Pulse => &mut recruit.pulse,
-        Purpose::Link(_) => return None,
+        Purpose::Link { .. } => return None,
     };
     place.is_none().then_some(place)
 }

@@ -1,18 +1,24 @@
-//! Which layers live in which worker process.
+//! Which layers, or which of their groups of neurons, live in which worker process.
 //!
 //! ```text
 //! cost of layer l = n_l · n_{l+1}      the product it computes up and the one it computes down; n_L at the output
 //! cost of layer 0 = 0                  its one product of a phase is computed while all others wait for it
 //! auto            = blocks of neighbouring layers whose dearest block is as cheap as it can be
+//! auto, cut       : group g of k lives with worker ⌊g·N/k⌋ of N; a layer that is not cut lives where auto would have it
 //! ```
 
 use std::fmt;
 
-use crate::network::NetworkSpec;
+use crate::network::{Address, NetworkSpec};
 
-/// For every worker its layers, ascending. Every layer is in exactly one of them, and every worker has one at least.
+/// For every worker its nodes, ascending: the layers, or the groups counted through all layers. Every node is in exactly one of them,
+/// and every worker has one at least.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placement(Vec<Vec<usize>>);
+pub struct Placement {
+    parts: Vec<Vec<usize>>,
+    /// Groups of every layer.
+    groups: Vec<usize>,
+}
 
 /// Why layers can't be placed so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +30,16 @@ pub enum PlacementError {
         workers: usize,
         /// How many layers.
         layers: usize,
+    },
+    /// No layer has as many groups as it would take.
+    #[error("{workers} workers for layers of at most {groups} groups: worker {worker} would have nothing to do")]
+    Groups {
+        /// How many workers.
+        workers: usize,
+        /// The most groups of a layer.
+        groups: usize,
+        /// Who has none.
+        worker: usize,
     },
     /// A worker with nothing to do.
     #[error("worker {worker} has no layer; leave it out or give it one")]
@@ -41,104 +57,189 @@ pub enum PlacementError {
         /// The last there is.
         last: usize,
     },
-    /// A layer in two places.
-    #[error("layer {layer} is named twice, for worker {first} and worker {second}")]
+    /// A group that its layer does not have.
+    #[error("worker {worker} is given group {address}; layer {} has {groups}, counted from 0", .address.layer)]
+    UnknownGroup {
+        /// Which worker.
+        worker: usize,
+        /// Which group.
+        address: Address,
+        /// How many the layer has.
+        groups: usize,
+    },
+    /// A layer, or a group of one, in two places.
+    #[error("layer {address} is named twice, for worker {first} and worker {second}")]
     Twice {
-        /// Which layer.
-        layer: usize,
+        /// Which layer or group.
+        address: Address,
         /// Where first.
         first: usize,
         /// Where again.
         second: usize,
     },
-    /// A layer nowhere.
-    #[error("layer {layer} is given to no worker")]
+    /// A layer, or a group of one, nowhere.
+    #[error("layer {address} is given to no worker")]
     Missing {
-        /// Which layer.
-        layer: usize,
+        /// Which layer or group.
+        address: Address,
     },
 }
 
 impl Placement {
-    /// Blocks of neighbouring layers, balanced by cost.
+    /// What `auto` stands for.
     pub fn auto(network: &NetworkSpec, workers: usize) -> Result<Self, PlacementError> {
-        let widths = network.widths();
-        let layers = widths.len();
-        if workers == 0 || workers > layers {
-            return Err(PlacementError::Workers { workers, layers });
-        }
-        let cost = |layer: usize| match layer {
-            0 => 0,
-            _ => widths[layer] as u128 * widths.get(layer + 1).map_or(1, |&above| above as u128),
-        };
-        let costs: Vec<u128> = (0..layers).map(cost).collect();
-        // The least bound under which so many blocks are enough.
-        let (mut low, mut high) = (costs.iter().copied().max().unwrap_or(0), costs.iter().sum());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if blocks(&costs, middle).len() <= workers { high = middle } else { low = middle + 1 }
-        }
-        let mut placed = blocks(&costs, low);
-        // Fewer may be enough; whoever is left over takes from the block with the most layers, which makes no block dearer.
-        while placed.len() < workers {
-            let longest = (0..placed.len()).max_by_key(|&block| (placed[block].len(), block)).unwrap_or(0);
-            let half = placed[longest].len() / 2;
-            let rest = placed[longest].split_off(half);
-            placed.insert(longest + 1, rest);
-        }
-        Ok(Self(placed))
+        Self::automatic(network.widths(), &network.group_counts(), workers)
     }
 
-    /// As somebody wants it.
+    /// The same for layers of these widths, each of so many groups.
+    pub fn automatic(widths: &[usize], groups: &[usize], workers: usize) -> Result<Self, PlacementError> {
+        let most = groups.iter().copied().max().unwrap_or(1);
+        if most == 1 {
+            return Ok(Self { parts: by_cost(widths, workers)?, groups: groups.to_vec() });
+        }
+        let layers = widths.len();
+        let whole = by_cost(widths, workers).ok();
+        let home = |layer: usize, group: usize| match (groups[layer], &whole) {
+            (1, Some(parts)) => parts.iter().position(|part| part.contains(&layer)).unwrap_or(0),
+            (1, None) => layer * workers / layers,
+            (cut, _) => (group as u128 * workers as u128 / cut as u128) as usize,
+        };
+        let mut parts = vec![Vec::new(); workers];
+        let nodes = (0..layers).flat_map(|layer| (0..groups[layer]).map(move |group| (layer, group)));
+        for (node, (layer, group)) in nodes.enumerate() {
+            parts.get_mut(home(layer, group)).ok_or(PlacementError::Workers { workers, layers })?.push(node);
+        }
+        match parts.iter().position(Vec::is_empty) {
+            Some(worker) => Err(PlacementError::Groups { workers, groups: most, worker }),
+            None => Ok(Self { parts, groups: groups.to_vec() }),
+        }
+    }
+
+    /// Whole layers of a network that is not cut, as somebody wants them.
     pub fn explicit(lists: &[Vec<usize>], layers: usize) -> Result<Self, PlacementError> {
-        let mut home: Vec<Option<usize>> = vec![None; layers];
+        Self::of_nodes(lists, &vec![1; layers])
+    }
+
+    /// Layers and groups, as somebody wants them, of layers with so many groups each. A layer that is named as a whole is all its groups.
+    pub fn named(lists: &[Vec<Address>], groups: &[usize]) -> Result<Self, PlacementError> {
+        let mut named = Vec::with_capacity(lists.len());
+        for (worker, list) in lists.iter().enumerate() {
+            let mut nodes = Vec::new();
+            for &address in list {
+                let Address { layer, group } = address;
+                let Some(&of_layer) = groups.get(layer) else {
+                    return Err(PlacementError::Unknown { worker, layer, last: groups.len() - 1 });
+                };
+                let first: usize = groups[..layer].iter().sum();
+                match group {
+                    None => nodes.extend(first..first + of_layer),
+                    Some(group) if group < of_layer => nodes.push(first + group),
+                    Some(_) => return Err(PlacementError::UnknownGroup { worker, address, groups: of_layer }),
+                }
+            }
+            named.push(nodes);
+        }
+        Self::of_nodes(&named, groups)
+    }
+
+    /// Nodes, as somebody wants them.
+    pub fn of_nodes(lists: &[Vec<usize>], groups: &[usize]) -> Result<Self, PlacementError> {
+        let nodes = groups.iter().fold(0, |sum: usize, &groups| sum.saturating_add(groups));
+        let address = |node| address(node, groups);
+        let mut home: Vec<Option<usize>> = vec![None; nodes];
         for (worker, list) in lists.iter().enumerate() {
             if list.is_empty() {
                 return Err(PlacementError::Empty { worker });
             }
-            for &layer in list {
-                match home.get_mut(layer) {
-                    None => return Err(PlacementError::Unknown { worker, layer, last: layers - 1 }),
-                    Some(Some(first)) => return Err(PlacementError::Twice { layer, first: *first, second: worker }),
+            for &node in list {
+                match home.get_mut(node) {
+                    None => return Err(PlacementError::Unknown { worker, layer: node, last: nodes - 1 }),
+                    Some(Some(first)) => {
+                        return Err(PlacementError::Twice { address: address(node), first: *first, second: worker });
+                    }
                     Some(free) => *free = Some(worker),
                 }
             }
         }
-        if let Some(layer) = home.iter().position(Option::is_none) {
-            return Err(PlacementError::Missing { layer });
+        if let Some(node) = home.iter().position(Option::is_none) {
+            return Err(PlacementError::Missing { address: address(node) });
         }
         let sorted = lists.iter().map(|list| {
             let mut list = list.clone();
             list.sort_unstable();
             list
         });
-        Ok(Self(sorted.collect()))
+        Ok(Self { parts: sorted.collect(), groups: groups.to_vec() })
     }
 
     /// How many workers.
     pub fn workers(&self) -> usize {
-        self.0.len()
+        self.parts.len()
     }
 
-    /// For every worker its layers.
+    /// For every worker its nodes: the layers where none is cut.
     pub fn parts(&self) -> &[Vec<usize>] {
-        &self.0
+        &self.parts
     }
 
-    /// Where a layer lives.
-    pub(super) fn home(&self, layer: usize) -> Option<usize> {
-        self.0.iter().position(|part| part.contains(&layer))
+    /// The links that leave a worker: their lower layer, and the worker at their other end.
+    pub(super) fn borders(&self, worker: usize) -> Vec<(usize, usize)> {
+        // Whether a worker has groups of a layer.
+        let lives = self.parts.iter().map(|part| {
+            let mut lives = vec![false; self.groups.len()];
+            part.iter().for_each(|&node| lives[address(node, &self.groups).layer] = true);
+            lives
+        });
+        let lives: Vec<Vec<bool>> = lives.collect();
+        let own = &lives[worker];
+        let mut borders = Vec::new();
+        for lower in 0..self.groups.len() - 1 {
+            let speaks = |there: &Vec<bool>| own[lower] && there[lower + 1] || own[lower + 1] && there[lower];
+            let peers = (0..lives.len()).filter(|&peer| peer != worker && speaks(&lives[peer]));
+            borders.extend(peers.map(|peer| (lower, peer)));
+        }
+        borders
     }
+}
 
-    /// Lower layers of the links that leave a worker: on which it is the lower side, and on which it is the upper.
-    pub(super) fn borders(&self, worker: usize) -> [Vec<usize>; 2] {
-        let own = &self.0[worker];
-        let last = self.0.iter().flatten().copied().max().unwrap_or(0);
-        let up = own.iter().copied().filter(|layer| *layer < last && !own.contains(&(layer + 1))).collect();
-        let down =
-            own.iter().filter(|layer| **layer > 0 && !own.contains(&(**layer - 1))).map(|layer| layer - 1).collect();
-        [up, down]
+/// What a node is called, if there is one of that number.
+fn address(node: usize, groups: &[usize]) -> Address {
+    let mut first = 0;
+    for (layer, &of_layer) in groups.iter().enumerate() {
+        if node - first < of_layer {
+            return Address { layer, group: (of_layer > 1).then_some(node - first) };
+        }
+        first += of_layer;
     }
+    node.into()
+}
+
+/// Blocks of neighbouring layers, balanced by cost.
+fn by_cost(widths: &[usize], workers: usize) -> Result<Vec<Vec<usize>>, PlacementError> {
+    let layers = widths.len();
+    if workers == 0 || workers > layers {
+        return Err(PlacementError::Workers { workers, layers });
+    }
+    let cost = |layer: usize| match layer {
+        0 => 0,
+        _ => widths[layer] as u128 * widths.get(layer + 1).map_or(1, |&above| above as u128),
+    };
+    let costs: Vec<u128> = (0..layers).map(cost).collect();
+    // The least bound under which so many blocks are enough.
+    let (mut low, mut high) = (costs.iter().copied().max().unwrap_or(0), costs.iter().sum());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if blocks(&costs, middle).len() <= workers { high = middle } else { low = middle + 1 }
+    }
+    let mut placed = blocks(&costs, low);
+    // Fewer may be enough; whoever is left over takes from the block with the most layers, which makes no block dearer.
+    while placed.len() < workers {
+        let longest = (0..placed.len()).max_by_key(|&block| (placed[block].len(), block)).unwrap_or(0);
+        let half = placed[longest].len() / 2;
+        let rest = placed[longest].split_off(half);
+        placed.insert(longest + 1, rest);
+    }
+    Ok(placed)
 }
 
 /// The fewest blocks none of which costs more than `most`.
@@ -161,7 +262,12 @@ fn blocks(costs: &[u128], most: u128) -> Vec<Vec<usize>> {
 
 impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+        let names = |part: &Vec<usize>| {
+            let names: Vec<String> = part.iter().map(|&node| address(node, &self.groups).to_string()).collect();
+            format!("[{}]", names.join(", "))
+        };
+        let parts: Vec<String> = self.parts.iter().map(names).collect();
+        write!(f, "[{}]", parts.join(", "))
     }
 }
 
@@ -211,8 +317,11 @@ mod tests {
             Placement::explicit(&lists, 4)
         };
         assert_eq!(place(&[&[3, 0], &[2, 1]]).map(|p| p.parts().to_vec()), Ok(vec![vec![0, 3], vec![1, 2]]));
-        assert_eq!(place(&[&[0, 1], &[1, 2, 3]]), Err(PlacementError::Twice { layer: 1, first: 0, second: 1 }));
-        assert_eq!(place(&[&[0, 1], &[3]]), Err(PlacementError::Missing { layer: 2 }));
+        assert_eq!(
+            place(&[&[0, 1], &[1, 2, 3]]),
+            Err(PlacementError::Twice { address: 1.into(), first: 0, second: 1 })
+        );
+        assert_eq!(place(&[&[0, 1], &[3]]), Err(PlacementError::Missing { address: 2.into() }));
         assert_eq!(place(&[&[0, 1, 2, 3], &[]]), Err(PlacementError::Empty { worker: 1 }));
         assert_eq!(place(&[&[0, 1], &[2, 3, 4]]), Err(PlacementError::Unknown { worker: 1, layer: 4, last: 3 }));
     }
@@ -220,8 +329,47 @@ mod tests {
     #[test]
     fn borders_are_where_neighbours_live_elsewhere() {
         let placed = Placement::explicit(&[vec![0, 2], vec![1, 3]], 4).expect("a placement");
-        assert_eq!(placed.borders(0), [vec![0, 2], vec![1]]);
-        assert_eq!(placed.borders(1), [vec![1], vec![0, 2]]);
-        assert_eq!((placed.home(2), placed.home(4)), (Some(0), None));
+        assert_eq!(placed.borders(0), [(0, 1), (1, 1), (2, 1)]);
+        assert_eq!(placed.borders(1), [(0, 0), (1, 0), (2, 0)]);
+        // Groups 0 to 2 of layer 0 are nodes 0 to 2, those of layer 1 are 3 and 4, the output is 5.
+        let cut = Placement::of_nodes(&[vec![0, 3], vec![1, 2], vec![4], vec![5]], &[3, 2, 1]).expect("a placement");
+        assert_eq!(cut.borders(0), [(0, 1), (0, 2), (1, 3)]);
+        assert_eq!(cut.borders(1), [(0, 0), (0, 2)]);
+        assert_eq!(cut.borders(3), [(1, 0), (1, 2)]);
+        assert_eq!(cut.to_string(), "[[0.0, 1.0], [0.1, 0.2], [1.1], [2]]");
+    }
+
+    #[test]
+    fn groups_are_dealt_over_the_workers_and_each_has_one_home() {
+        let auto = |groups: &[usize], workers| Placement::automatic(&[784, 2048, 2048, 10], groups, workers);
+        let text = |groups: &[usize], workers| auto(groups, workers).map(|placed| placed.to_string());
+        let two = "[[0.0, 1.0, 2.0], [0.1, 1.1, 2.1, 3]]".to_owned();
+        assert_eq!(text(&[2, 2, 2, 1], 2), Ok(two));
+        let three = "[[0.0, 0.1, 1.0, 1.1, 2.0, 2.1], [0.2, 1.2, 2.2], [0.3, 1.3, 2.3, 3]]".to_owned();
+        assert_eq!(text(&[4, 4, 4, 1], 3), Ok(three));
+        assert_eq!(auto(&[2, 2, 2, 1], 5), Err(PlacementError::Groups { workers: 5, groups: 2, worker: 1 }));
+        for workers in 1..=4 {
+            let placed = auto(&[4, 4, 4, 1], workers).expect("a placement");
+            assert_eq!(Placement::of_nodes(placed.parts(), &[4, 4, 4, 1]), Ok(placed), "it is one");
+        }
+    }
+
+    #[test]
+    fn groups_that_are_named_wrongly_are_named_back() {
+        let group = |layer, group| Address { layer, group: Some(group) };
+        let place = |lists: &[&[Address]]| {
+            let lists: Vec<Vec<Address>> = lists.iter().map(|list| list.to_vec()).collect();
+            Placement::named(&lists, &[2, 2, 1])
+        };
+        let named = place(&[&[0.into(), group(1, 1)], &[2.into(), group(1, 0)]]);
+        assert_eq!(named.map(|placed| placed.parts().to_vec()), Ok(vec![vec![0, 1, 3], vec![2, 4]]));
+        let twice = place(&[&[0.into(), 1.into()], &[2.into(), group(1, 0)]]);
+        assert_eq!(twice, Err(PlacementError::Twice { address: group(1, 0), first: 0, second: 1 }));
+        let missing = place(&[&[0.into()], &[2.into(), group(1, 0)]]);
+        assert_eq!(missing, Err(PlacementError::Missing { address: group(1, 1) }));
+        let unknown = place(&[&[0.into(), 1.into()], &[group(2, 1)]]);
+        assert_eq!(unknown, Err(PlacementError::UnknownGroup { worker: 1, address: group(2, 1), groups: 1 }));
+        let unknown = place(&[&[0.into(), 1.into()], &[3.into()]]);
+        assert_eq!(unknown, Err(PlacementError::Unknown { worker: 1, layer: 3, last: 2 }));
     }
 }

@@ -27,6 +27,7 @@ pub(super) struct Task {
     pub(super) run: [u8; 16],
     pub(super) generation: u64,
     pub(super) worker: usize,
+    /// For every worker its nodes: layers, or their groups where they are cut.
     pub(super) placement: Vec<Vec<usize>>,
     pub(super) network: NetworkSpec,
     pub(super) dtype: Dtype,
@@ -116,7 +117,7 @@ mod tests {
     fn receive(bytes: &[u8]) -> Result<(), WireError> {
         if let Instruction::Task(task) = decode::<Instruction>("an instruction", bytes)? {
             // These answer with an error or a value, whatever came.
-            let _ = (task.stall(), Placement::explicit(&task.placement, task.network.widths().len()));
+            let _ = (task.stall(), Placement::of_nodes(&task.placement, &task.network.group_counts()));
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ use super::socket::Parked;
 use crate::engine::Loss;
 use crate::engine::transport::Stream;
 use crate::engine::whereabouts::{Sighting, Whereabouts};
+use crate::network::Address;
 use crate::wire::control::{self, HEAD_MOST};
 
 /// Between two looks.
@@ -83,7 +84,7 @@ pub(super) fn ending(status: ExitStatus) -> String {
 /// A worker under supervision.
 pub(super) struct Member {
     pub(super) pid: u32,
-    pub(super) layers: Vec<usize>,
+    pub(super) layers: Vec<Address>,
     pub(super) pulse: Parked,
 }
 
@@ -131,7 +132,7 @@ struct Pulse {
 struct Watched {
     worker: usize,
     pid: u32,
-    layers: Vec<usize>,
+    layers: Vec<Address>,
     pulse: Arc<Pulse>,
     silent: Duration,
     lost: bool,

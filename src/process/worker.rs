@@ -30,7 +30,6 @@ use crate::engine::whereabouts::Whereabouts;
 use crate::engine::{EngineSettings, crash};
 use crate::math::Dtype;
 use crate::wire::control::encode;
-use crate::wire::frame::Direction;
 use crate::wire::handshake::{Hello, Purpose, Secret, Verdict};
 
 /// Between two signs of life, at most.
@@ -97,13 +96,13 @@ async fn live(options: &WorkerOptions, secret: &Secret, finished: &Arc<AtomicBoo
     crash::point("worker.linked");
     outgoing.say(&Answer::Ready).await.map_err(ProcessError::talk)?;
     crash::point("worker.ready");
-    let layers = placement.parts()[task.worker].clone();
+    let (parts, worker) = (placement.parts().to_vec(), task.worker);
     let whereabouts = Arc::new(Whereabouts::of(&task.network));
     let pulse = pulse.park().map_err(|source| ProcessError::System { what: "the pulse", source })?;
     // The watchdog hears of progress by these, so its patience has to hold several of them.
     let stall = task.stall()?;
     let every = BEAT.min(stall / 4).max(Duration::from_millis(1));
-    let seen = (Arc::clone(&whereabouts), layers.clone());
+    let seen = (Arc::clone(&whereabouts), parts[worker].clone());
     beat((pulse, every), seen, Arc::clone(finished), options.owns_process)?;
     let settings = EngineSettings {
         schedule: task.schedule,
@@ -116,7 +115,7 @@ async fn live(options: &WorkerOptions, secret: &Secret, finished: &Arc<AtomicBoo
     };
     let wall = WallClock::start(laws).map_err(|source| ProcessError::System { what: "the timekeeper", source })?;
     let limits = Limits { network: Arc::new(task.network), batch_most: task.batch_most };
-    let part = Part { limits, settings, layers, links, whereabouts, wall };
+    let part = Part { limits, settings, parts, worker, links, whereabouts, wall };
     let performed = match task.dtype {
         Dtype::F32 => perform::<f32>(part, incoming, outgoing).await,
         Dtype::F64 => perform::<f64>(part, incoming, outgoing).await,
@@ -131,50 +130,55 @@ async fn instruction(incoming: &mut Incoming) -> Result<Instruction, ProcessErro
     }
 }
 
-/// Connects all links that leave this process.
+/// A link that leaves this process: its lower layer, and the worker at its other end.
+type LinkName = (usize, usize);
+
+/// Connects all links that leave this process. Of two workers the one with the higher number calls.
 async fn link(
     task: &Task,
     (options, here): (&WorkerOptions, Option<IpAddr>),
     secret: &Secret,
     hello: Hello,
     (incoming, outgoing): (&mut Incoming, &mut Outgoing),
-) -> Result<(Placement, Vec<(usize, Direction, Stream)>), ProcessError> {
-    let placement = Placement::explicit(&task.placement, task.network.widths().len())?;
+) -> Result<(Placement, Vec<(usize, usize, Stream)>), ProcessError> {
+    let placement = Placement::of_nodes(&task.placement, &task.network.group_counts())?;
     if task.worker >= placement.workers() {
         return Err(ProcessError::talk("the task is none"));
     }
     task.stall()?;
-    let [up, down] = placement.borders(task.worker);
+    let borders = placement.borders(task.worker);
+    let (called, calls): (Vec<LinkName>, Vec<LinkName>) =
+        borders.into_iter().partition(|(_, peer)| *peer > task.worker);
     let own = address(&options.connect, &task.run, task.worker, here.map(|ip| SocketAddr::new(ip, 0)));
     let listener = match &own {
-        Some(endpoint) if !up.is_empty() => Some(Listener::bind(endpoint).await.map_err(ProcessError::listening)?),
+        Some(endpoint) if !called.is_empty() => Some(Listener::bind(endpoint).await.map_err(ProcessError::listening)?),
         _ => None,
     };
-    let called = match listener.as_ref().map(Listener::endpoint).transpose().map_err(ProcessError::listening)? {
+    let reached = match listener.as_ref().map(Listener::endpoint).transpose().map_err(ProcessError::listening)? {
         Some(Endpoint::Tcp(address) | Endpoint::Tls(address, _)) => Some(address),
         Some(Endpoint::Unix(_)) | None => None,
     };
-    outgoing.say(&Answer::Listening(called)).await.map_err(ProcessError::talk)?;
+    outgoing.say(&Answer::Listening(reached)).await.map_err(ProcessError::talk)?;
     crash::point("worker.listening");
     let Instruction::Connect(addresses) = instruction(incoming).await? else {
         return Err(ProcessError::talk("a second task came"));
     };
+    let word = |number: usize| u32::try_from(number).map_err(ProcessError::talk);
     let calls = async {
         let mut links = Vec::new();
-        for lower in down {
-            let home = placement.home(lower).unwrap_or(task.worker);
-            let told = addresses.get(home).copied().flatten();
-            let endpoint = address(&options.connect, &task.run, home, told);
+        for (lower, peer) in calls {
+            let told = addresses.get(peer).copied().flatten();
+            let endpoint = address(&options.connect, &task.run, peer, told);
             let endpoint = endpoint.ok_or_else(|| ProcessError::talk("a neighbour has no address"))?;
-            let number = u32::try_from(lower).map_err(ProcessError::talk)?;
-            let socket = call(&endpoint, secret, &Hello { purpose: Purpose::Link(number), ..hello }).await?;
-            links.push((lower, Direction::Down, socket.into()));
+            let purpose = Purpose::Link { lower: word(lower)?, from: word(task.worker)? };
+            let socket = call(&endpoint, secret, &Hello { purpose, ..hello }).await?;
+            links.push((lower, peer, socket.into()));
         }
         Ok::<_, ProcessError>(links)
     };
     let receipts = async {
         match listener {
-            Some(listener) => receive(Reception::new(listener, secret.clone()), hello, &up).await,
+            Some(listener) => receive(Reception::new(listener, secret.clone()), hello, &called).await,
             None => Ok(Vec::new()),
         }
     };
@@ -183,36 +187,38 @@ async fn link(
     Ok((placement, links))
 }
 
-/// Waits for the neighbours above.
+/// Waits for the neighbours that call.
 async fn receive(
     mut reception: Reception,
     own: Hello,
-    lowers: &[usize],
-) -> Result<Vec<(usize, Direction, Stream)>, ProcessError> {
+    names: &[LinkName],
+) -> Result<Vec<(usize, usize, Stream)>, ProcessError> {
     let deadline = Instant::now() + 2 * HANDSHAKE;
-    let mut found: BTreeMap<usize, Socket> = BTreeMap::new();
-    while found.len() < lowers.len() {
+    let mut found: BTreeMap<LinkName, Socket> = BTreeMap::new();
+    while found.len() < names.len() {
         let late = |_| {
-            let missing = lowers.iter().find(|lower| !found.contains_key(lower)).map_or(0, |lower| lower + 1);
-            ProcessError::talk(format!("layer {missing} did not call within {} s", 2 * HANDSHAKE.as_secs()))
+            let missing = names.iter().find(|name| !found.contains_key(name));
+            let (lower, peer) = missing.copied().unwrap_or_default();
+            let seconds = 2 * HANDSHAKE.as_secs();
+            ProcessError::talk(format!("worker {peer} did not call for layer {} within {seconds} s", lower + 1))
         };
         let called = timeout_at(deadline, reception.next()).await.map_err(late)?;
         let (hello, mut socket) = called.map_err(ProcessError::listening)?;
-        let lower = match hello.purpose {
-            Purpose::Link(lower) => Some(lower as usize).filter(|lower| lowers.contains(lower)),
-            _ => None,
+        let name = match hello.purpose {
+            Purpose::Link { lower, from } => Some((lower as usize, from as usize)).filter(|name| names.contains(name)),
+            Purpose::Control | Purpose::Pulse => None,
         };
         let ours = (hello.run, hello.generation) == (own.run, own.generation);
-        let verdict = match lower {
+        let verdict = match name {
             _ if !ours => Verdict::OtherRun,
-            Some(lower) if !found.contains_key(&lower) => Verdict::Welcome,
+            Some(name) if !found.contains_key(&name) => Verdict::Welcome,
             _ => Verdict::NotExpected,
         };
-        if let (Ok(()), Verdict::Welcome, Some(lower)) = (answer(&mut socket, verdict).await, verdict, lower) {
-            found.insert(lower, socket);
+        if let (Ok(()), Verdict::Welcome, Some(name)) = (answer(&mut socket, verdict).await, verdict, name) {
+            found.insert(name, socket);
         }
     }
-    Ok(found.into_iter().map(|(lower, socket)| (lower, Direction::Up, socket.into())).collect())
+    Ok(found.into_iter().map(|((lower, peer), socket)| (lower, peer, socket.into())).collect())
 }
 
 /// Where a worker can be called: beside the coordinator's Unix socket under a name nobody has to be told, or at the address it has

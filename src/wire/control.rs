@@ -11,10 +11,11 @@ use ndarray::Array2;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub use super::bounds::Bounds;
 use super::{WireError, numbers};
 use crate::math::optimizer::OptimizerState;
 use crate::math::{Field, Real, values};
-use crate::network::{FeedbackState, NetworkSpec, Parameters};
+use crate::network::{FeedbackState, Parameters};
 use crate::signal::sighting::Sightings;
 use crate::signal::{Directive, Extract, Phase, Report, Wanted};
 use crate::transaction;
@@ -117,42 +118,12 @@ pub struct Memory {
 pub enum Tiding {
     /// A report.
     Report(Report),
-    /// An extract, of this layer.
+    /// An extract, of this node.
     Extract(usize, Parcel),
     /// This layer could not do what it was told.
     Fault(usize, String),
     /// This layer lost a neighbour.
     LinkBroken(usize),
-}
-
-/// What limits the numbers that may follow a head.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds<'n> {
-    /// The network.
-    pub network: &'n NetworkSpec,
-    /// The largest batch.
-    pub batch_most: usize,
-}
-
-impl Bounds<'_> {
-    fn width(&self, layer: usize) -> Result<usize, WireError> {
-        let depth = self.network.depth();
-        self.network
-            .widths()
-            .get(layer)
-            .copied()
-            .ok_or_else(|| WireError::field("the layer", layer, format!("0 to {depth}")))
-    }
-
-    fn batch(&self, batch: usize) -> Result<usize, WireError> {
-        let most = self.batch_most;
-        if batch <= most { Ok(batch) } else { Err(WireError::field("the batch", batch, format!("at most {most}"))) }
-    }
-
-    /// Shape of the weights that layer `layer` owns.
-    fn weights(&self, layer: usize) -> Result<(usize, usize), WireError> {
-        Ok((self.width(layer + 1)?, self.width(layer)?))
-    }
 }
 
 impl Order {
@@ -183,31 +154,31 @@ impl Order {
         }
     }
 
-    /// How many numbers follow, for this layer.
-    pub fn numbers(&self, layer: usize, bounds: Bounds<'_>) -> Result<usize, WireError> {
-        let width = bounds.width(layer)?;
+    /// How many numbers follow, for this node: a layer, or a group where layers are cut.
+    pub fn numbers(&self, node: usize, bounds: Bounds<'_>) -> Result<usize, WireError> {
+        let width = bounds.width(node)?;
         match self {
             Self::Present { batch, data, target } => {
                 Ok(width * bounds.batch(*batch)? * (usize::from(*data) + usize::from(*target)))
             }
             Self::Show(batch) => Ok(width * bounds.batch(*batch)?),
-            Self::Install(parcel) => parcel.numbers(layer, bounds),
+            Self::Install(parcel) => parcel.numbers(node, bounds),
             _ => Ok(0),
         }
     }
 
     /// The directive; `numbers` are as many as [`Order::numbers`] says.
-    pub fn with<T: Real>(self, numbers: Vec<T>, layer: usize, bounds: Bounds<'_>) -> Result<Directive<T>, WireError> {
+    pub fn with<T: Real>(self, numbers: Vec<T>, node: usize, bounds: Bounds<'_>) -> Result<Directive<T>, WireError> {
         let mut rest = Rest(numbers.into_iter());
         Ok(match self {
             Self::Present { batch, data, target } => {
-                let shape = (bounds.width(layer)?, bounds.batch(batch)?);
+                let shape = (bounds.width(node)?, bounds.batch(batch)?);
                 let mut field =
                     |there: bool| if there { rest.field(shape).map(|f| Some(Arc::new(f))) } else { Ok(None) };
                 Directive::Present { batch, data: field(data)?, target: field(target)? }
             }
             Self::Show(batch) => {
-                let shape = (bounds.width(layer)?, bounds.batch(batch)?);
+                let shape = (bounds.width(node)?, bounds.batch(batch)?);
                 Directive::Show(Arc::new(rest.field(shape)?))
             }
             Self::Begin(phase) => Directive::Begin(phase),
@@ -220,7 +191,7 @@ impl Order {
             Self::Learn => Directive::Learn,
             Self::Transact(order) => Directive::Transact(order),
             Self::Extract(wanted) => Directive::Extract(wanted),
-            Self::Install(parcel) => Directive::Install(Box::new(parcel.unpack(&mut rest, layer, bounds)?)),
+            Self::Install(parcel) => Directive::Install(Box::new(parcel.unpack(&mut rest, node, bounds)?)),
         })
     }
 }
@@ -261,32 +232,32 @@ impl Parcel {
         (head, out)
     }
 
-    fn numbers(&self, layer: usize, bounds: Bounds<'_>) -> Result<usize, WireError> {
+    fn numbers(&self, node: usize, bounds: Bounds<'_>) -> Result<usize, WireError> {
         Ok(match self {
             Self::Weights(memory) => {
-                let (to, from) = bounds.weights(layer)?;
+                let (to, from) = bounds.weights(node)?;
                 let [of_weights, of_bias] = memory.as_ref().map_or([0, 0], |both| both.each_ref().map(Memory::count));
                 to * from * (1 + of_weights) + to * (1 + of_bias)
             }
             Self::Estimate => {
-                let (to, from) = bounds.weights(layer)?;
+                let (to, from) = bounds.weights(node)?;
                 to * from + to
             }
-            Self::State(batch) => bounds.width(layer)? * bounds.batch(*batch)?,
+            Self::State(batch) => bounds.own(node)? * bounds.batch(*batch)?,
             Self::Feedback(memory) => {
-                let (to, from) = bounds.weights(layer)?;
+                let (to, from) = bounds.weights(node)?;
                 to * from * (1 + memory.as_ref().map_or(0, Memory::count))
             }
-            Self::Precision => bounds.width(layer)?,
+            Self::Precision => bounds.width(node)?,
             Self::Journal => return Err(untold()),
             Self::Seen(_) | Self::Answer(_) | Self::Nothing => 0,
         })
     }
 
-    fn unpack<T: Real>(self, rest: &mut Rest<T>, layer: usize, bounds: Bounds<'_>) -> Result<Extract<T>, WireError> {
+    fn unpack<T: Real>(self, rest: &mut Rest<T>, node: usize, bounds: Bounds<'_>) -> Result<Extract<T>, WireError> {
         Ok(match self {
             Self::Weights(memory) => {
-                let (to, from) = bounds.weights(layer)?;
+                let (to, from) = bounds.weights(node)?;
                 let parameters = rest.parameters((to, from))?;
                 let states = match memory {
                     None => None,
@@ -294,15 +265,15 @@ impl Parcel {
                 };
                 Extract::Weights(parameters, states)
             }
-            Self::Estimate => Extract::Estimate(rest.parameters(bounds.weights(layer)?)?),
-            Self::State(batch) => Extract::State(rest.field((bounds.width(layer)?, bounds.batch(batch)?))?),
+            Self::Estimate => Extract::Estimate(rest.parameters(bounds.weights(node)?)?),
+            Self::State(batch) => Extract::State(rest.field((bounds.own(node)?, bounds.batch(batch)?))?),
             Self::Feedback(memory) => {
-                let (to, from) = bounds.weights(layer)?;
+                let (to, from) = bounds.weights(node)?;
                 let matrix = rest.field((to, from))?;
                 let optimizer = memory.map(|memory| rest.state(memory, to * from)).transpose()?;
                 Extract::Feedback(FeedbackState { matrix, optimizer })
             }
-            Self::Precision => Extract::Precision(rest.take(bounds.width(layer)?)?),
+            Self::Precision => Extract::Precision(rest.take(bounds.width(node)?)?),
             Self::Journal => return Err(untold()),
             Self::Seen(seen) => Extract::Seen(seen),
             Self::Answer(answer) => Extract::Answer(answer),
@@ -336,9 +307,9 @@ impl Tiding {
     /// How many numbers follow.
     pub fn numbers(&self, bounds: Bounds<'_>) -> Result<usize, WireError> {
         match self {
-            Self::Extract(layer, parcel) => parcel.numbers(*layer, bounds),
+            Self::Extract(node, parcel) => parcel.numbers(*node, bounds),
             Self::Report(Report { layer, .. }) | Self::Fault(layer, _) | Self::LinkBroken(layer) => {
-                bounds.width(*layer).map(|_| 0)
+                bounds.layer(*layer).map(|_| 0)
             }
         }
     }
@@ -346,8 +317,8 @@ impl Tiding {
     /// The extract whose head this is; `numbers` are as many as [`Tiding::numbers`] says. The others are complete without.
     pub fn with<T: Real>(self, numbers: Vec<T>, bounds: Bounds<'_>) -> Result<(Self, Extract<T>), WireError> {
         match &self {
-            Self::Extract(layer, parcel) => {
-                let extract = parcel.clone().unpack(&mut Rest(numbers.into_iter()), *layer, bounds)?;
+            Self::Extract(node, parcel) => {
+                let extract = parcel.clone().unpack(&mut Rest(numbers.into_iter()), *node, bounds)?;
                 Ok((self, extract))
             }
             _ => Ok((self, Extract::Nothing)),

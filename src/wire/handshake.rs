@@ -3,7 +3,7 @@
 //! ```text
 //! caller → host    "AS" version nonce_c                                                        36 bytes
 //! host → caller    "AS" version nonce_h  HMAC(key, "host" version nonce_c nonce_h)             68 bytes
-//! caller → host    hello  HMAC(key, "caller" version nonce_h nonce_c hello)              52 + 32 bytes
+//! caller → host    hello  HMAC(key, "caller" version nonce_h nonce_c hello)              56 + 32 bytes
 //! host → caller    1: welcome, or why not                                                       1 byte
 //! ```
 //!
@@ -26,7 +26,7 @@ pub const CALL: usize = 36;
 pub const CHALLENGE: usize = 68;
 /// Bytes of the caller's hello with its proof.
 pub const RESPONSE: usize = HELLO + 32;
-const HELLO: usize = 52;
+const HELLO: usize = 56;
 
 /// What every process of a run knows and nobody else.
 #[derive(Clone, PartialEq, Eq)]
@@ -70,8 +70,13 @@ pub enum Purpose {
     Control,
     /// Signs of life.
     Pulse,
-    /// Signals of the link above this layer.
-    Link(u32),
+    /// Signals between two neighbouring layers.
+    Link {
+        /// The lower of the two.
+        lower: u32,
+        /// The worker that calls: groups of these layers may live with several.
+        from: u32,
+    },
 }
 
 /// What a caller says of itself.
@@ -170,10 +175,10 @@ pub fn verify(
 }
 
 fn encode(hello: &Hello) -> [u8; HELLO] {
-    let (kind, number) = match hello.purpose {
-        Purpose::Control => (1_u32, 0),
-        Purpose::Pulse => (2, 0),
-        Purpose::Link(lower) => (3, lower),
+    let (kind, lower, from) = match hello.purpose {
+        Purpose::Control => (1_u32, 0, 0),
+        Purpose::Pulse => (2, 0, 0),
+        Purpose::Link { lower, from } => (3, lower, from),
     };
     let mut out = [0; HELLO];
     out[..16].copy_from_slice(&hello.run);
@@ -181,7 +186,8 @@ fn encode(hello: &Hello) -> [u8; HELLO] {
     out[24..40].copy_from_slice(&hello.caller);
     out[40..44].copy_from_slice(&hello.pid.to_le_bytes());
     out[44..48].copy_from_slice(&kind.to_le_bytes());
-    out[48..52].copy_from_slice(&number.to_le_bytes());
+    out[48..52].copy_from_slice(&lower.to_le_bytes());
+    out[52..56].copy_from_slice(&from.to_le_bytes());
     out
 }
 
@@ -195,7 +201,7 @@ fn decode(bytes: &[u8]) -> Result<Hello, WireError> {
     let purpose = match word(44) {
         1 => Purpose::Control,
         2 => Purpose::Pulse,
-        3 => Purpose::Link(word(48)),
+        3 => Purpose::Link { lower: word(48), from: word(52) },
         found => return Err(WireError::field("the purpose of a connection", found, "1 to 3")),
     };
     let generation = u64::from(word(16)) | u64::from(word(20)) << 32;

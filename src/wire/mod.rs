@@ -1,7 +1,7 @@
 //! What is said between processes, as bytes: pure functions from values to bytes and back, without sockets or clocks.
 //!
 //! ```text
-//! handshake   36 + 68 + 84 + 1 bytes of fixed layout      who is there, before anything else is believed
+//! handshake   36 + 68 + 88 + 1 bytes of fixed layout      who is there, before anything else is believed
 //! frame       a header of 64 bytes, then raw numbers       signals between neighbours: the hot path
 //! control     bincode under a limit, then raw numbers      directives, reports, and what starts a worker
 //! ```
@@ -12,13 +12,14 @@
 //!
 //! Read on: [`frame`], [`control`], [`handshake`], then `crate::engine::transport`, which moves these bytes.
 
+mod bounds;
 pub mod control;
 pub mod frame;
 pub mod handshake;
 pub mod numbers;
 
 /// Version of everything in this module; processes that differ in it do not talk to each other.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// Why bytes are not what they should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

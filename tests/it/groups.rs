@@ -17,7 +17,7 @@ use crate::common::{
 
 const STEPS: usize = 6;
 
-fn cases() -> Vec<(NetworkSpec, Plan)> {
+pub(crate) fn cases() -> Vec<(NetworkSpec, Plan)> {
     let coding = |activation, loss| spec(&[7, 9, 8, 5], activation, loss);
     let energy = |kind| {
         let network = spec(&[7, 9, 6, 4], Activation::Sigmoid, Loss::SquaredError);

@@ -21,6 +21,8 @@ mod numerics;
 mod orders;
 mod outstanding;
 mod precision;
+#[cfg(unix)]
+mod scattered;
 mod settling;
 mod shards;
 mod silence;

@@ -78,7 +78,7 @@ pub(crate) fn crew(placement: Placement, listen: Endpoint) -> Crew {
     }
 }
 
-fn spread<T: Real>(
+pub(crate) fn spread<T: Real>(
     network: &NetworkSpec,
     initial: Weights<T>,
     schedule: Schedule,
@@ -140,7 +140,7 @@ fn optimizer(plan: &Plan) -> OptimizerSpec {
 }
 
 /// Trains by reference and by engine and compares everything, every step.
-fn same_bits<T: Real>(
+pub(crate) fn same_bits<T: Real>(
     engine: &mut Engine<T>,
     (network, plan, limits): (&NetworkSpec, &Plan, Limits),
     initial: Weights<T>,
@@ -318,7 +318,7 @@ fn free_running_workers_settle_at_the_equilibrium() {
 }
 
 #[test]
-fn a_cut_network_is_refused_by_what_joins_whole_layers() {
+fn a_cut_network_is_refused_by_what_joins_whole_layers_in_one_process() {
     let network = spec(&[6, 8, 3], Activation::Tanh, Loss::CrossEntropy).with_groups(Grouping::Count(2));
     let chosen = settings(Schedule::LockStep, 1, Message::ErrorEcho);
     let refused = Engine::with_transport(&network, weights::<f32>(&network, 1), chosen, Transport::Bytes);
@@ -327,9 +327,6 @@ fn a_cut_network_is_refused_by_what_joins_whole_layers() {
     let noisy = EngineSettings { numerics, ..chosen };
     let refused = Engine::new(&network, weights::<f32>(&network, 1), noisy);
     assert!(matches!(refused.map(drop), Err(EngineError::ImpreciseGroups)));
-    let placement = Placement::auto(&network, 2).expect("a placement");
-    let refused = launch(&network, weights::<f32>(&network, 1), chosen, &crew(placement, tcp())).map(drop);
-    assert!(matches!(refused, Err(ProcessError::Engine(EngineError::Together))), "{refused:?}");
 }
 
 #[test]

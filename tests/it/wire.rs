@@ -20,7 +20,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::io::AsyncWriteExt;
 
-const LINK: Link = Link { lower: 2, rows: 5, columns_most: 7 };
+const LINK: Link = Link { lower: 2, group: 0, rows: 5, columns_most: 7 };
 
 fn network() -> NetworkSpec {
     NetworkSpec::new(&[3, 4, 2], Activation::Tanh, Loss::SquaredError).expect("a network")
@@ -37,7 +37,7 @@ fn headings() -> impl Strategy<Value = (Direction, Header)> {
         let contents = [Content::Prediction, Content::Adjoint, Content::Error, Content::State];
         let content = contents.get(which).copied();
         let stamp = Stamp { phase, step, version, answers };
-        let signal = content.map(|content| Heading { stamp, content, shape: (LINK.rows, columns) });
+        let signal = content.map(|content| Heading { stamp, content, shape: (LINK.rows, columns), again: false });
         let direction = if content == Some(Content::Prediction) { Direction::Up } else { Direction::Down };
         (direction, Header { credit, signal })
     })
@@ -134,7 +134,7 @@ proptest! {
     fn a_damaged_handshake_lets_nobody_in(damage in damage(), which in 0_usize..3) {
         let secret = Secret::new([1; 32]);
         let (nonce_c, nonce_h) = ([2; 32], [3; 32]);
-        let hello = Hello { purpose: Purpose::Link(2), run: [4; 16], generation: 1, caller: [5; 16], pid: 6 };
+        let hello = Hello { purpose: Purpose::Link { lower: 2, from: 3 }, run: [4; 16], generation: 1, caller: [5; 16], pid: 6 };
         let call = handshake::call(&nonce_c);
         let (called, challenge) = handshake::challenge(&secret, &call, &nonce_h);
         prop_assert_eq!(called, Ok(()));
@@ -347,7 +347,7 @@ fn end(delivery: Delivery) -> (Outbox<f32>, Inbox<f32>, Ends<f32>) {
 
 fn prediction(version: u64) -> (Header, Field<f32>) {
     let stamp = Stamp { phase: 1, version, ..Stamp::default() };
-    let signal = Some(Heading { stamp, content: Content::Prediction, shape: (LINK.rows, 2) });
+    let signal = Some(Heading { stamp, content: Content::Prediction, shape: (LINK.rows, 2), again: false });
     (Header { credit: 0, signal }, Field::from_elem((LINK.rows, 2), version as f32))
 }
 

@@ -4,6 +4,7 @@ use super::broken;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::values::{Config, Groups, LinkTransport, Placing};
 use crate::config::{RuleName, ScheduleMode, write};
+use crate::network::Grouping;
 use crate::process::placement::Placement;
 
 pub(super) fn processes_run_layers(config: &Config) -> Option<Diagnostic> {
@@ -27,7 +28,7 @@ pub(super) fn processes_have_a_schedule(config: &Config) -> Option<Diagnostic> {
 
 pub(super) fn every_worker_has_a_layer(config: &Config) -> Option<Diagnostic> {
     let (workers, layers) = (config.workers, config.model.widths.len());
-    if workers <= layers {
+    if workers <= layers || config.model.groups != Groups::Count(1) {
         return None;
     }
     broken(
@@ -36,18 +37,44 @@ pub(super) fn every_worker_has_a_layer(config: &Config) -> Option<Diagnostic> {
     )
 }
 
-pub(super) fn groups_live_together(config: &Config, key: &str, apart: bool) -> Option<Diagnostic> {
-    if !apart || config.model.groups == Groups::Count(1) || config.learning.rule == RuleName::Backprop {
+pub(super) fn free_groups_live_together(config: &Config) -> Option<Diagnostic> {
+    let cut = config.model.groups != Groups::Count(1) && config.learning.rule != RuleName::Backprop;
+    if !cut || config.workers == 1 || config.schedule.mode != ScheduleMode::FreeRunning {
         return None;
     }
     broken(
-        format!("`{key}` wants whole layers, and `model.groups` cuts them"),
-        "groups of neurons live in one process and share mailboxes; use workers = 1 with the transport `auto`, or groups = 1",
+        "`workers` must be 1 for groups of neurons with the mode `free-running`",
+        "what is outstanding among groups that run free is counted in memory they share; use schedule.mode = \"lock-step\"",
+    )
+}
+
+pub(super) fn groups_share_memory(config: &Config) -> Option<Diagnostic> {
+    let shared = matches!(config.links.transport, LinkTransport::Auto | LinkTransport::InProcess);
+    let cut = config.model.groups != Groups::Count(1) && config.learning.rule != RuleName::Backprop;
+    if shared || !cut || config.workers > 1 {
+        return None;
+    }
+    broken(
+        "`links.transport` joins whole layers within one process, and `model.groups` cuts them",
+        "groups of neurons in one process share memory; leave it at `auto`, or use more workers",
     )
 }
 
 pub(super) fn placement_is_whole(config: &Config) -> Option<Diagnostic> {
-    let Placing::Lists(lists) = &config.schedule.placement else { return None };
+    let widths = &config.model.widths;
+    let groups = Grouping::from(config.model.groups).counts(widths);
+    let lists = match &config.schedule.placement {
+        Placing::Lists(lists) => lists,
+        // Whole layers: see above.
+        Placing::Word(_) if config.model.groups == Groups::Count(1) || config.workers == 1 => return None,
+        Placing::Word(_) => {
+            let problem = Placement::automatic(widths, &groups, config.workers).err()?;
+            return broken(
+                problem.to_string(),
+                "use fewer workers or more groups, or say in `schedule.placement` who lives where",
+            );
+        }
+    };
     if lists.len() != config.workers {
         let (lists, workers) = (lists.len(), config.workers);
         return broken(
@@ -55,8 +82,11 @@ pub(super) fn placement_is_whole(config: &Config) -> Option<Diagnostic> {
             "give every worker a list of its own, or say `auto`",
         );
     }
-    let problem = Placement::explicit(lists, config.model.widths.len()).err()?;
-    broken(format!("`schedule.placement`: {problem}"), "every layer, 0 to L, belongs in exactly one of the lists")
+    let problem = Placement::named(lists, &groups).err()?;
+    broken(
+        format!("`schedule.placement`: {problem}"),
+        "every layer, 0 to L, belongs in exactly one of the lists, as a whole or group by group",
+    )
 }
 
 pub(super) fn processes_share_no_memory(config: &Config) -> Option<Diagnostic> {

@@ -13,7 +13,17 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("workers", &["workers=2", "schedule.mode=reference"], &["workers=2", "schedule.mode=free-running"]),
     ("workers", &["workers=2", "schedule.mode=virtual-time"], &["schedule.mode=virtual-time"]),
     ("workers", &["workers=5"], &["workers=4"]),
-    ("workers", &["workers=2", "model.groups=4"], &["model.groups=4"]),
+    (
+        "workers",
+        &["workers=2", "model.groups=4", "schedule.mode=free-running", "links.message=error"],
+        &["workers=2", "model.groups=4"],
+    ),
+    ("schedule.placement", &["workers=9", "model.groups=4"], &["workers=4", "model.groups=4"]),
+    (
+        "schedule.placement",
+        &["workers=2", "model.groups=2", "model.widths=[784,8,10]", "schedule.placement=[[0,\"1.0\"],[2]]"],
+        &["workers=2", "model.groups=2", "model.widths=[784,8,10]", "schedule.placement=[[0,\"1.0\"],[2,\"1.1\"]]"],
+    ),
     (
         "links.transport",
         &["links.transport=bytes", "model.groups=2"],

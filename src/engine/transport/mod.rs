@@ -14,6 +14,7 @@
 //!
 //! Read on: `pump`, then `crate::engine::remote` for what is not said between neighbours.
 
+pub(super) mod groups;
 mod pump;
 
 use std::fmt;
@@ -117,6 +118,12 @@ pub enum LinkError {
     /// The stream failed.
     #[error("the connection failed: {0}")]
     Stream(#[from] std::io::Error),
+    /// The other side refers to numbers that were not the last.
+    #[error("a signal came without its numbers, which are not those of the last one")]
+    Again,
+    /// Nobody here hears what the other side said.
+    #[error("group {0} is none that speaks on this connection in that direction")]
+    Nobody(usize),
     /// The other side is further ahead than the protocol allows.
     #[error("more than {WINDOW} signals arrived without an answer")]
     Runaway,

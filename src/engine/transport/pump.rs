@@ -23,7 +23,7 @@ use crate::wire::numbers;
 pub const WINDOW: u64 = 8;
 
 /// Bytes read at once, so that a small frame is one system call; a larger one goes past the buffer into its page.
-const READ_AHEAD: usize = 1 << 13;
+pub(super) const READ_AHEAD: usize = 1 << 13;
 
 /// What the speaking pump has to know of the hearing one.
 #[derive(Default)]
@@ -51,7 +51,7 @@ pub(super) async fn both<T: Real>(
     hear(stream.reader, link, inward, ends.heard, window).await
 }
 
-struct AbortOnDrop(tokio::task::AbortHandle);
+pub(super) struct AbortOnDrop(pub(super) tokio::task::AbortHandle);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
@@ -94,7 +94,7 @@ async fn speak<T: Real>(
         match next {
             Next::Signal(Signal { stamp, content, numbers: page }) => {
                 sent += 1;
-                let heading = Heading { stamp, content, shape: page.dim() };
+                let heading = Heading { stamp, content, shape: page.dim(), again: false };
                 let header = encode::<T>(link, direction, &Header { credit: granted, signal: Some(heading) });
                 let bytes = numbers::bytes(values(&page));
                 // One system call for both where the stream takes vectors, and no copy in between.
@@ -137,7 +137,10 @@ async fn hear<T: Real>(
         }
         let Header { credit, signal } = decode::<T>(&header, link, direction)?;
         window.credited.fetch_max(credit, SeqCst);
-        if let Some(Heading { stamp, content, shape }) = signal {
+        if let Some(Heading { stamp, content, shape, again }) = signal {
+            if again {
+                return Err(LinkError::Again);
+            }
             let mut page = pages.free(shape);
             let numbers = values_mut(Arc::get_mut(&mut page).expect("a free page has no reader"));
             match reader.read_exact(numbers::room(numbers)).await {
@@ -164,7 +167,7 @@ async fn hear<T: Real>(
 }
 
 /// The neighbour is gone, whether between two frames or within one, or the stream has failed.
-fn ending(error: std::io::Error) -> Result<(), LinkError> {
+pub(super) fn ending(error: std::io::Error) -> Result<(), LinkError> {
     match error.kind() {
         ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => Ok(()),
         _ => Err(error.into()),
@@ -172,18 +175,18 @@ fn ending(error: std::io::Error) -> Result<(), LinkError> {
 }
 
 /// Pages for what is read, used again once nobody reads them.
-struct Recycled<T> {
-    pages: Vec<Arc<Field<T>>>,
+pub(super) struct Recycled<T> {
+    pub(super) pages: Vec<Arc<Field<T>>>,
 }
 
 impl<T: Real> Recycled<T> {
-    fn free(&mut self, shape: (usize, usize)) -> Arc<Field<T>> {
+    pub(super) fn free(&mut self, shape: (usize, usize)) -> Arc<Field<T>> {
         self.pages.retain(|page| page.dim() == shape);
         let free = self.pages.iter_mut().position(|page| Arc::get_mut(page).is_some());
         free.map_or_else(|| Arc::new(Array2::zeros(shape)), |index| self.pages.swap_remove(index))
     }
 
-    fn keep(&mut self, page: &Arc<Field<T>>) {
+    pub(super) fn keep(&mut self, page: &Arc<Field<T>>) {
         self.pages.push(Arc::clone(page));
     }
 }

@@ -34,6 +34,8 @@ mod refused;
 mod replayed;
 mod reproduce;
 mod resumed;
+#[cfg(target_os = "linux")]
+mod scattered;
 mod schedules;
 mod streams;
 mod study;
