@@ -182,7 +182,7 @@ fn table(wave: &Wave) -> String {
         "displacement",
     ];
     let line = |row: &Row| {
-        let mut cells = vec![row.layer.to_string(), row.hops.to_string()];
+        let mut cells = vec![row.name(wave).to_owned(), row.hops.to_string()];
         let times = [row.arrival, row.closed_form, row.onset, row.rise10, row.rise50, row.rise90, row.settling];
         cells.extend(times.map(time));
         cells.push(row.overshoot.map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share)));
@@ -195,6 +195,11 @@ fn table(wave: &Wave) -> String {
     format!("wave {name}: {switch} at t = 0; times in units of model time\n\n{columns}\n\n{agree}\n")
 }
 
+/// Who the rows are.
+fn who(rows: &[Row]) -> &'static str {
+    if rows.iter().any(|row| row.group > 0) { "groups" } else { "layers" }
+}
+
 /// How arrivals and closed form compare.
 fn agreement(rows: &[Row]) -> String {
     if rows.iter().all(|row| row.closed_form.is_none()) {
@@ -203,7 +208,7 @@ fn agreement(rows: &[Row]) -> String {
     let agree = rows.iter().filter(|row| row.agrees()).count();
     let early = rows.iter().filter(|row| row.is_too_early()).count();
     let late = rows.len() - agree - early;
-    let mut text = format!("arrival = closed form, to the tick: {agree} of {} layers", rows.len());
+    let mut text = format!("arrival = closed form, to the tick: {agree} of {} {}", rows.len(), who(rows));
     if late > 0 {
         text.push_str(&format!(
             "; {late} later or never: a first step too small to change a bit of the state, or a derivative of zero; \
@@ -241,12 +246,16 @@ fn lines(sweep: &Sweep) -> String {
     format!("wave {name} at the farthest hidden layer\n\n{columns}\n\n{}\n", fits.join("\n"))
 }
 
+fn called(row: &Row) -> String {
+    if row.node == row.layer { row.layer.to_string() } else { format!("{}.{}", row.layer, row.group) }
+}
+
 /// The exit code: 1 if anything was faster than it can be, 3 if a layer was still moving.
 fn judge(written: &Written<'_>) -> Result<(), Failure> {
     let far = written.depths.iter().flat_map(|sweep| sweep.far.iter().map(|far| &far.row));
     let rows: Vec<&Row> = written.rows.iter().copied().chain(far).collect();
     if let Some(row) = rows.iter().find(|row| row.is_too_early()) {
-        let (layer, arrival, least) = (row.layer, time(row.arrival), time(row.closed_form));
+        let (layer, arrival, least) = (called(row), time(row.arrival), time(row.closed_form));
         let message =
             format!("layer {layer} moved at {arrival}, before the closed form's {least}: nothing can be that fast");
         return Err(Failure { code: 1, message });

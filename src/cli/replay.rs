@@ -77,7 +77,9 @@ fn show(replayed: &Replayed, from: f64) {
     }
     let norm = |norm: &Option<f64>| norm.map_or("-".to_owned(), |norm| format!("{norm:.6e}"));
     say(format_args!("before {from} τ, ‖x‖ of each layer that has taken a step:"));
-    for (layer, before) in replayed.norms.iter().enumerate().filter(|(_, before)| before.is_some()) {
+    let called = |node: usize| replayed.names.get(node).cloned().unwrap_or_else(|| node.to_string());
+    for (node, before) in replayed.norms.iter().enumerate().filter(|(_, before)| before.is_some()) {
+        let layer = called(node);
         say(format_args!("  layer {layer:>4}  {}", norm(before)));
     }
     say(format_args!(
@@ -87,7 +89,7 @@ fn show(replayed: &Replayed, from: f64) {
     for Shown { record, norm: after } in &replayed.shown {
         let key = &record.key;
         let (time, kind) = (key.time.units(), record.kind());
-        let (layer, link, number, step) = (key.node, key.link, key.number, record.count);
+        let (layer, link, number, step) = (called(key.node as usize), key.link, key.number, record.count);
         say(format_args!("{time:>14.6}  {kind:<12} {layer:>6} {link:>6} {number:>8} {step:>8}  {}", norm(after)));
     }
 }

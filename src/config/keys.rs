@@ -84,8 +84,8 @@ pub const SECTIONS: &[Section] = &[
         name: "clocks",
         meaning: "When the layers act in virtual time.",
         parts: Some(Parts {
-            meaning: "the number of a layer, as in [clocks.\"2\"]",
-            pattern: "^[0-9]+$",
+            meaning: "the number of a layer, as in [clocks.\"2\"], or of a layer and a group, as in [clocks.\"1.3\"]",
+            pattern: "^[0-9]+(\\.[0-9]+)?$",
             keys: &["period", "offset"],
         }),
     },
@@ -93,8 +93,9 @@ pub const SECTIONS: &[Section] = &[
         name: "links",
         meaning: "What neighbouring layers tell each other, and what befalls it on the way.",
         parts: Some(Parts {
-            meaning: "one direction of a link, as in [links.\"2->1\"] from layer 2 down to layer 1",
-            pattern: "^[0-9]+->[0-9]+$",
+            meaning: "one direction of a link, as in [links.\"2->1\"] from layer 2 down to layer 1, or of the links of a group, as in \
+                      [links.\"1.0->2.3\"]",
+            pattern: "^[0-9]+(\\.[0-9]+)?->[0-9]+(\\.[0-9]+)?$",
             keys: &["delay", "jitter", "loss", "duplicate", "reorder", "bandwidth", "delivery", "threshold", "resend"],
         }),
     },
@@ -185,7 +186,7 @@ pub const KEYS: &[Key] = &[
     key("model.groups", Kind::Groups, "",
         "Groups of neurons per layer, each an actor with its own state, links and outgoing weights; `neuron` is one each. A layer \
          with fewer neurons has as many groups as neurons; the output layer is one group always, since the softmax and the decision \
-         couple its units."),
+         couple its units. Free-running, and in virtual time with clocks or links of its own, it wants `links.message` = `error`."),
     key("inference.activity_lr", POSITIVE, "Eq. 1",
         "Step η_x of the states, in model time per inference step."),
     key("inference.max_infer_iters", up_to(1, 10_000_000), "A.1",
@@ -270,7 +271,8 @@ pub const KEYS: &[Key] = &[
     key("clocks.period", Kind::Law { zero: false }, "",
         "Virtual time between two ticks of a layer, in units of model time τ; 1 is one inference step. Constant, or drawn for each \
          tick: laws `constant` (value), `uniform` (low, high), `exponential` (mean), `log-normal` (mean, sd), `gamma` (mean, shape), \
-         the last three with an optional floor `min`. For one layer: `[clocks.\"2\"]`."),
+         the last three with an optional floor `min`. For one layer: `[clocks.\"2\"]`; for group 3 of layer 1: \
+         `[clocks.\"1.3\"]`."),
     key("clocks.offset", Kind::Law { zero: true }, "",
         "From the beginning of a phase to a layer's first tick, in τ. For one layer: `[clocks.\"2\"]`."),
     key("links.message", Kind::Choice(&["error+echo", "error", "state"]), "",
@@ -280,7 +282,8 @@ pub const KEYS: &[Key] = &[
         "By what neighbours are connected: a mailbox they share, bytes in memory, Unix sockets, TCP on the loopback \
          interface. `auto`: `in-process` with one worker, `unix` with several. Without effect on numbers in lock-step."),
     key("links.delay", Kind::Law { zero: true }, "",
-        "How long a signal is under way, in τ. Like all keys of this table below, for one direction of one link: `[links.\"2->1\"]`."),
+        "How long a signal is under way, in τ. Like all keys of this table below, for one direction of one link: `[links.\"2->1\"]`; \
+         between groups: `[links.\"1.0->2.3\"]`, or `[links.\"1.0->2\"]` for all of layer 2."),
     key("links.jitter", Kind::Law { zero: true }, "", "Added to the delay of each signal, in τ."),
     key("links.loss", FRACTION, "", "Probability that a signal never arrives."),
     key("links.duplicate", FRACTION, "", "Probability that a signal arrives twice, the second time with a delay of its own."),

@@ -3,9 +3,11 @@
 //! Every key of `[clocks]` and `[links]`, whether it stands for all or in an override, is held against the mode: a delay that a
 //! schedule would not impose is an error that names the link and the key, not a delay of zero.
 
+use super::asynchrony::end_of;
 use super::diagnostic::Diagnostic;
 use super::gather::Gathered;
 use super::keys::{SECTIONS, Section, keys_of};
+use super::rules::groups_of;
 use super::values::{Config, ScheduleMode};
 use super::write::{parts_at, tree, value_at};
 
@@ -80,12 +82,13 @@ fn depth(config: &Config) -> usize {
     config.model.widths.len().saturating_sub(1)
 }
 
-/// True if the name of a part is that of a layer, or of one direction between neighbours.
+/// True if the name of a part is that of a layer, or of one direction between neighbours, or of groups where layers are cut.
 fn names_something(config: &Config, section: &Section, part: &str) -> bool {
-    // The canonical spelling only: two names for one layer would hide each other.
+    // A layer that is whole has no second name.
     let layer = |text: &str| {
-        let number: usize = text.parse().ok()?;
-        (number.to_string() == text && number <= depth(config)).then_some(number)
+        let (layer, group) = end_of(text).filter(|(layer, _)| *layer <= depth(config))?;
+        let groups = groups_of(config, layer);
+        group.is_none_or(|group| groups > 1 && group < groups).then_some(layer)
     };
     match section.name {
         "clocks" => layer(part).is_some(),
@@ -97,6 +100,18 @@ fn names_something(config: &Config, section: &Section, part: &str) -> bool {
 
 fn unknown(config: &Config, section: &Section, part: &str, path: &str) -> Diagnostic {
     let depth = depth(config);
+    if part.contains('.') {
+        let layers = (0..=depth).filter(|&layer| groups_of(config, layer) > 1);
+        let names = layers.map(|layer| format!("{layer}.0 to {layer}.{}", groups_of(config, layer) - 1));
+        let names = names.collect::<Vec<_>>().join(", ");
+        let help = if names.is_empty() {
+            "layers are whole; set model.groups to cut them".to_owned()
+        } else {
+            format!("the groups are {names}, and links join those of neighbours: \"0.0->1\" leads to all of layer 1")
+        };
+        let what = if section.name == "clocks" { "group" } else { "link between groups" };
+        return Diagnostic::error(format!("`{path}`: there is no {what} `{part}`")).help(help);
+    }
     let (what, help) = if section.name == "clocks" {
         ("layer", format!("the layers are 0 to {depth}"))
     } else {

@@ -13,9 +13,10 @@ mod simulation;
 mod wall_clock;
 
 use data::{data_have_a_folder, digits_are_counted, digits_need_no_folder, validation_leaves_some};
+pub(super) use groups::groups_of;
 use groups::{
     free_groups_are_read_at_the_end, free_groups_have_no_laws, free_groups_say_errors, groups_are_plain,
-    groups_have_no_clocks, groups_have_parts,
+    groups_have_parts, late_groups_are_read_at_the_end, late_groups_say_errors, links_can_be_counted,
 };
 use model::{
     feedback_can_meet_the_weights, feedback_gets_the_same_updates, precision_is_known_below,
@@ -65,7 +66,9 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["model.precision", "model.widths"], precision_per_layer),
     rule(&["model.feedback", "learning.weight_decay", "learning.rule"], feedback_can_meet_the_weights),
     rule(&["model.feedback", "learning.optimizer", "learning.rule"], feedback_gets_the_same_updates),
-    rule(&["model.groups", "schedule.mode"], groups_have_no_clocks),
+    rule(&["model.groups", "schedule.mode", "model.widths"], links_can_be_counted),
+    rule(&["model.groups", "links.message", "links.delay"], late_groups_say_errors),
+    rule(&["model.groups", "learning.rule", "learning.update", "links.delay"], late_groups_are_read_at_the_end),
     rule(&["model.groups", "links.message", "schedule.mode"], free_groups_say_errors),
     rule(&["model.groups", "learning.rule", "learning.update", "schedule.mode"], free_groups_are_read_at_the_end),
     rule(&["model.groups", "schedule.time_unit_ms"], free_groups_have_no_laws),

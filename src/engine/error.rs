@@ -18,13 +18,13 @@ pub enum EngineError {
     },
     /// An echo and a state are answered with the response to a whole current, of which a group knows its own share.
     #[error(
-        "groups of neurons that run free need links.message = \"error\": what an echo or a state means can be worked out only from the \
+        "groups of neurons that are not in step need links.message = \"error\": what an echo or a state means can be worked out only from the \
          whole current, of which a group knows its own share"
     )]
     Echoes,
     /// What arrives first is a part of an error.
     #[error(
-        "groups of neurons that run free are read at the end of a phase: what arrives first, and what changes between two arrivals, is the \
+        "groups of neurons that are not in step are read at the end of a phase: what arrives first, and what changes between two arrivals, is the \
          error of some of the groups above"
     )]
     Partial,

@@ -156,27 +156,28 @@ pub fn plan(config: &Config, network: &NetworkSpec) -> Result<Option<Plan>, Asse
 
 /// Clocks and links in virtual time.
 pub fn virtual_time(config: &Config, network: &NetworkSpec) -> VirtualSettings {
-    let link = |from, to| {
-        let Links { delay, jitter, loss, duplicate, reorder, bandwidth, delivery, threshold, resend, .. } =
-            config.links.of(from, to);
+    let laws = |links: Links| {
+        let Links { delay, jitter, loss, duplicate, reorder, bandwidth, delivery, threshold, resend, .. } = links;
         let delivery = match delivery {
             DeliveryName::NewestWins => Delivery::NewestWins,
             DeliveryName::Queue => Delivery::InOrder,
         };
         LinkLaws { delay, jitter, loss, duplicate, reorder, bandwidth, delivery, threshold, resend }
     };
-    let clock = |layer| {
-        let Clocks { period, offset, .. } = config.clocks.of(layer);
-        ClockLaws { period, offset }
-    };
+    let link = |from, to| laws(config.links.of(from, to));
+    let clock = |Clocks { period, offset, .. }: Clocks| ClockLaws { period, offset };
+    let between = config.links.between_groups(|layer| network.groups(layer)).into_iter();
+    let of_groups = config.clocks.of_groups().into_iter();
     VirtualSettings {
         seed: config.seed,
         message: config.links.message,
         rate: config.inference.activity_lr,
         optimizer: optimizer(config),
         numerics: numerics(config),
-        clocks: (0..=network.depth()).map(clock).collect(),
+        clocks: (0..=network.depth()).map(|layer| clock(config.clocks.of(layer))).collect(),
         links: (0..network.depth()).map(|lower| [link(lower, lower + 1), link(lower + 1, lower)]).collect(),
+        group_clocks: of_groups.map(|(place, table)| (place, clock(table))).collect(),
+        group_links: between.map(|(ends, table)| (ends, laws(table))).collect(),
         events_most: config.schedule.events_max as u64,
         shards: if config.schedule.shards == 0 { threads(config) } else { config.schedule.shards },
         threads: threads(config),

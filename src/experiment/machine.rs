@@ -244,10 +244,14 @@ impl<T: Real> Machine<T> {
 
     /// Groups of neurons and what passed between them so far, where layers are cut.
     pub fn traffic(&self) -> Option<Traffic> {
-        if let Self::Actors(engine) = self { engine.traffic() } else { None }
+        match self {
+            Self::Actors(engine) => engine.traffic(),
+            Self::Virtual(network) => network.traffic(),
+            Self::Reference(_) | Self::Backprop(_) => None,
+        }
     }
 
-    /// What has happened on every link in virtual time; nothing elsewhere.
+    /// What has happened on every link in virtual time, by the numbers of nodes; nothing elsewhere.
     pub fn tallies(&self) -> Vec<((usize, usize), Tally)> {
         if let Self::Virtual(network) = self { network.tallies() } else { Vec::new() }
     }

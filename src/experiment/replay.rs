@@ -92,7 +92,9 @@ pub struct Replayed {
     pub events: Option<LoggedEvents>,
     /// The first difference.
     pub difference: Option<Difference>,
-    /// ‖x_l‖ of every layer before the moment; `None` without a state, or before its first step.
+    /// What nodes are called, layers or groups, in their order.
+    pub names: Vec<String>,
+    /// ‖x_l‖ of every node before the moment; `None` without a state, or before its first step.
     pub norms: Vec<Option<f64>>,
     /// The events from the moment on.
     pub shown: Vec<Shown>,
@@ -137,7 +139,8 @@ pub fn replay<T: Real>(request: &Request) -> Result<Replayed, ReplayError> {
         return Err(ReplayError::Unfit(what.to_owned()));
     }
     let (mut epoch, mut order) = (u64::MAX, Vec::new());
-    let mut replayed = Replayed::default();
+    let names = network.places().map(|place| network.name_of(place)).collect();
+    let mut replayed = Replayed { names, ..Replayed::default() };
     for step in 0..logged.batches {
         if step / batches != epoch {
             epoch = step / batches;
@@ -146,7 +149,7 @@ pub fn replay<T: Real>(request: &Request) -> Result<Replayed, ReplayError> {
         let samples = order.chunks(size).nth((step % batches) as usize).unwrap_or_default();
         let (data, target) = splits.train.batch::<T>(samples);
         let look = moment.filter(|moment| moment.batch == step);
-        let norms = Norms::of(network.depth() + 1, look);
+        let norms = Norms::of(network.groups_in_all(), look);
         held.lock().turn_to(step, look);
         log.add(&Record::batch(step));
         if let Machine::Virtual(network) = &mut machine {
@@ -282,7 +285,7 @@ impl Seen {
     fn beside(&self, records: &[Record]) -> (Vec<Option<f64>>, Vec<Shown>) {
         let norm = |record: &Record| {
             let of_it =
-                |(time, layer, _): &&(Time, usize, f64)| *time == record.key.time && *layer == record.key.node as usize;
+                |(time, node, _): &&(Time, usize, f64)| *time == record.key.time && *node == record.key.node as usize;
             self.after.iter().find(of_it).filter(|_| record.kind() == "tick").map(|&(_, _, norm)| norm)
         };
         let shown = records.iter().map(|record| Shown { record: *record, norm: norm(record) }).collect();
@@ -309,9 +312,9 @@ impl<T: Real> Observer<T> for Norms {
         let (Some(Moment { from, events, .. }), Some(state)) = (seen.look, stepped.state) else { return };
         let norm = sum_of_squares(values(state)).sqrt();
         if stepped.time < Time::of(from) {
-            seen.before[stepped.layer] = Some(norm);
+            seen.before[stepped.node] = Some(norm);
         } else if seen.after.len() < events {
-            seen.after.push((stepped.time, stepped.layer, norm));
+            seen.after.push((stepped.time, stepped.node, norm));
         }
     }
 }

@@ -91,6 +91,16 @@ impl<T: Real> Gathered<T> {
         }
     }
 
+    /// The next group above has said nothing yet: its errors are zero, as they all are for a layer that has heard nothing.
+    pub fn hear_nothing(&mut self, units: usize) {
+        let batch = self.numbers.ncols();
+        let start = self.rows.end;
+        self.rows.end += units;
+        if let Some(numbers) = Arc::get_mut(&mut self.numbers) {
+            values_mut(numbers)[start * batch..self.rows.end * batch].fill(T::zero());
+        }
+    }
+
     /// The whole, as one signal that answers `answers`; `None` if nothing was heard.
     fn whole(self, answers: u64) -> Option<Signal<T>> {
         let (stamp, content) = self.heard?;
@@ -166,6 +176,7 @@ impl<T: Real> Group<T> {
                 self.since = None;
                 Directive::Present { batch, data: self.own(data), target: self.own(target) }
             }
+            Directive::Show(data) => Directive::Show(self.own(Some(Arc::clone(&data))).unwrap_or(data)),
             Directive::Begin(Phase { motion: Motion::Deviate { .. }, .. }) if self.is_cut() => {
                 let what = "deviation variables are those of whole layers; a network cut into groups has its states";
                 return Err(self.layer.fault(what.into()));
@@ -183,6 +194,11 @@ impl<T: Real> Group<T> {
     pub fn may_hear(&self, stamp: Stamp) -> bool {
         let now = self.layer.phase().map_or(0, |phase| phase.number);
         self.since.is_some_and(|since| (since..=now).contains(&stamp.phase))
+    }
+
+    /// True if its layer has other groups.
+    pub fn is_part(&self) -> bool {
+        self.layer.network.groups(self.place.layer) > 1
     }
 
     /// True if any layer of its network has more than one group.

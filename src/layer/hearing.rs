@@ -42,7 +42,7 @@ impl<T: Real> Layer<T> {
 
     /// The input becomes another one; what was said and heard so far stays.
     pub(super) fn show(&mut self, data: Arc<Field<T>>) -> Result<(), LayerError> {
-        let shape = (self.network.widths()[self.index], self.batch);
+        let shape = (self.units, self.batch);
         match &mut self.body {
             Body::Input(shown) if data.dim() == shape => *shown = data,
             Body::Input(_) => return Err(self.fault(format!("data are {:?}, the layer is {shape:?}", data.dim()))),

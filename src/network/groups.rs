@@ -33,13 +33,13 @@ impl Grouping {
     /// Groups of every layer of a network of these widths.
     pub fn counts(self, widths: &[usize]) -> Vec<usize> {
         let last = widths.len().saturating_sub(1);
-        widths.iter().enumerate().map(|(layer, &width)| if layer == last { 1 } else { self.of(width) }).collect()
+        widths.iter().enumerate().map(|(layer, &width)| if layer == last { 1 } else { self.of_width(width) }).collect()
     }
 
-    /// Groups of a layer that is not the last.
-    fn of(self, width: usize) -> usize {
+    /// Groups of a layer with so many neurons that is not the output.
+    pub fn of_width(self, width: usize) -> usize {
         match self {
-            Self::Count(count) => count.clamp(1, width),
+            Self::Count(count) => count.clamp(1, width.max(1)),
             Self::Neuron => width,
         }
     }
@@ -55,7 +55,7 @@ impl NetworkSpec {
 
     /// Groups of a layer.
     pub fn groups(&self, layer: usize) -> usize {
-        if layer == self.depth() { 1 } else { self.grouping.of(self.widths()[layer]) }
+        if layer == self.depth() { 1 } else { self.grouping.of_width(self.widths()[layer]) }
     }
 
     /// Groups of every layer.
@@ -106,6 +106,16 @@ impl NetworkSpec {
     pub fn address(&self, node: usize) -> Option<Address> {
         let (layer, group) = self.place_of(node)?;
         Some(Address { layer, group: (self.groups(layer) > 1).then_some(group) })
+    }
+
+    /// Layer and group of every node, in the order in which nodes are numbered: layer by layer.
+    pub fn places(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        (0..=self.depth()).flat_map(|layer| (0..self.groups(layer)).map(move |group| (layer, group)))
+    }
+
+    /// How a node is called: `2` a layer that is whole, `1.3` group 3 of layer 1.
+    pub fn name_of(&self, (layer, group): (usize, usize)) -> String {
+        if self.groups(layer) == 1 { layer.to_string() } else { format!("{layer}.{group}") }
     }
 
     /// Groups of all layers together.

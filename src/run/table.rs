@@ -11,6 +11,7 @@ use super::atomic::write_atomic;
 use super::checkpoint::Position;
 use super::{RunDirectory, RunError};
 use crate::engine::virtual_time::links::Tally;
+use crate::network::NetworkSpec;
 
 /// A row of `metrics.csv`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -46,10 +47,10 @@ pub struct MetricsRow {
 /// A row of `links.csv`: what happened on one direction of one link in virtual time, since the run began. Times in τ.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LinkRow {
-    /// The layer that speaks.
-    pub from: usize,
-    /// The layer that hears.
-    pub to: usize,
+    /// The layer that speaks, or the group: `1.3` is group 3 of layer 1.
+    pub from: String,
+    /// The layer or group that hears.
+    pub to: String,
     /// Signals sent, again or for the first time.
     pub sent: u64,
     /// Of these, sent again.
@@ -73,7 +74,13 @@ pub struct LinkRow {
 }
 
 /// Writes `links.csv`, if there is anything to say.
-pub fn write_links(run: &RunDirectory, tallies: &[((usize, usize), Tally)]) -> Result<(), RunError> {
+pub fn write_links(
+    run: &RunDirectory,
+    network: &NetworkSpec,
+    tallies: &[((usize, usize), Tally)],
+) -> Result<(), RunError> {
+    let names: Vec<String> = network.places().map(|place| network.name_of(place)).collect();
+    let name = |node: usize| names.get(node).cloned().unwrap_or_else(|| node.to_string());
     if tallies.is_empty() {
         return Ok(());
     }
@@ -85,8 +92,8 @@ pub fn write_links(run: &RunDirectory, tallies: &[((usize, usize), Tally)]) -> R
         let (staleness_mean, staleness_max) = (tally.age_mean(), tally.age_most.units());
         let staleness_counts = counts.join(" ");
         let row = LinkRow {
-            from,
-            to,
+            from: name(from),
+            to: name(to),
             sent,
             resent,
             lost,

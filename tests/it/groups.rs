@@ -37,7 +37,7 @@ pub(crate) fn cases() -> Vec<(NetworkSpec, Plan)> {
     cases
 }
 
-fn same_records(one: &[PhaseRecord], other: &[PhaseRecord], what: &str) {
+pub(crate) fn same_records(one: &[PhaseRecord], other: &[PhaseRecord], what: &str) {
     for (one, other) in one.iter().zip(other) {
         assert_eq!(one.reason, other.reason, "{what}");
         let bits = |record: &PhaseRecord| (record.steps(), record.residual().to_bits(), record.energy().to_bits());

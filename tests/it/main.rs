@@ -32,6 +32,7 @@ mod transaction;
 #[cfg(unix)]
 mod transports;
 mod virtual_delays;
+mod virtual_groups;
 mod virtual_time;
 mod wall_clock;
 mod wire;

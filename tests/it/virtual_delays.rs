@@ -27,7 +27,7 @@ fn laws(layers: usize, link: LinkLaws, clock: ClockLaws) -> VirtualSettings {
     VirtualSettings { clocks: vec![clock; layers], links: vec![[link; 2]; layers - 1], ..settings }
 }
 
-fn rough(seed: u64) -> LinkLaws {
+pub(crate) fn rough(seed: u64) -> LinkLaws {
     let delay = match seed % 4 {
         0 => Law::Drawn(Drawn::Exponential { mean: 1.5, min: None }),
         1 => Law::Drawn(Drawn::Uniform { low: 0.0, high: 4.0 }),
@@ -268,7 +268,7 @@ fn nothing_is_called_settled_that_is_not_and_nothing_hangs() {
 }
 
 /// max |∂E/∂x| of whole states, from the equations alone: x_l − f(a_l) against W_{l+1}ᵀ d_{l+1}.
-fn residual_at(
+pub(crate) fn residual_at(
     network: &NetworkSpec,
     weights: &[Parameters<f64>],
     states: &[Field<f64>],

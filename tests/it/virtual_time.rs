@@ -39,7 +39,7 @@ pub(crate) fn estimate<T: Real>(network: &mut VirtualNetwork<T>) -> Weights<T> {
     extracts.into_iter().filter_map(|e| if let Extract::Estimate(p) = e { Some(p) } else { None }).collect()
 }
 
-fn final_weights<T: Real>(network: &mut VirtualNetwork<T>) -> Weights<T> {
+pub(crate) fn final_weights<T: Real>(network: &mut VirtualNetwork<T>) -> Weights<T> {
     let extracts = network.extract(Wanted::Weights).expect("weights");
     extracts.into_iter().filter_map(|e| if let Extract::Weights(p, _) = e { Some(p) } else { None }).collect()
 }

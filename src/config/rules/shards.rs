@@ -3,28 +3,48 @@
 //!
 //! A cut needs a lookahead: both links across it have a least delay above zero, counted in ticks of virtual time.
 
+use std::collections::BTreeSet;
+
 use super::broken;
+use super::groups::groups_of;
 use crate::config::RuleName;
 use crate::config::asynchrony::Links;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::values::{Config, ScheduleMode};
 use crate::engine::virtual_time::kernel::Time;
 
-/// The links that may deliver at once, as `(from, to)`.
-fn immediate(config: &Config) -> Vec<(usize, usize)> {
-    let is_immediate = |&(from, to): &(usize, usize)| {
-        let Links { delay, jitter, .. } = config.links.of(from, to);
-        Time::of(delay.least()) + Time::of(jitter.least()) == Time::default()
-    };
+/// The links that may deliver at once: the lower of the two layers, the name of the link, and the key that says so.
+fn immediate(config: &Config) -> Vec<(usize, String, String)> {
+    let is_immediate =
+        |links: &Links| Time::of(links.delay.least()) + Time::of(links.jitter.least()) == Time::default();
     let depth = config.model.widths.len().saturating_sub(1);
-    (0..depth).flat_map(|lower| [(lower, lower + 1), (lower + 1, lower)]).filter(is_immediate).collect()
+    let of_layers = (0..depth).flat_map(|lower| [(lower, lower + 1), (lower + 1, lower)]).map(|(from, to)| {
+        let name = format!("{from}->{to}");
+        let special = config.links.of_link.get(&name).is_some_and(|link| link.delay.is_some());
+        let key = if special { format!("links.\"{name}\".delay") } else { "links.delay".to_owned() };
+        (from.min(to), name, key, config.links.of(from, to))
+    });
+    let between =
+        config.links.between_groups(|layer| groups_of(config, layer)).into_iter().map(|([from, to], links)| {
+            let name = format!("{}.{}->{}.{}", from.0, from.1, to.0, to.1);
+            (from.0.min(to.0), name, "links.delay".to_owned(), links)
+        });
+    let all = of_layers.chain(between).filter(|(.., links)| is_immediate(links));
+    all.map(|(gap, name, key, _)| (gap, name, key)).collect()
 }
 
-/// Most shards there can be.
+/// Most shards there can be: one, and one more for every place between two nodes that is crossed by no link that may deliver at once.
 fn most(config: &Config) -> usize {
-    let mut gaps: Vec<usize> = immediate(config).into_iter().map(|(from, to)| from.min(to)).collect();
-    gaps.dedup();
-    config.model.widths.len().saturating_sub(gaps.len()).max(1)
+    let gaps: BTreeSet<usize> = immediate(config).into_iter().map(|(gap, ..)| gap).collect();
+    let depth = config.model.widths.len().saturating_sub(1);
+    let places = |layer: usize| {
+        let is_open = |gap: usize| !gaps.contains(&gap);
+        let below = layer.checked_sub(1).is_none_or(is_open);
+        // Before its first group only links from below pass, between its groups those from above, too.
+        let inside = below && (layer == depth || is_open(layer));
+        usize::from(layer > 0 && below) + if inside { groups_of(config, layer) - 1 } else { 0 }
+    };
+    1 + (0..=depth).map(places).sum::<usize>()
 }
 
 pub(super) fn shards_are_apart(config: &Config) -> Option<Diagnostic> {
@@ -34,15 +54,13 @@ pub(super) fn shards_are_apart(config: &Config) -> Option<Diagnostic> {
         return None;
     }
     let title = format!("`schedule.shards` must be at most {most} here");
-    let Some((from, to)) = immediate(config).first().copied() else {
-        return broken(title, format!("a shard has one layer at least, and `model.widths` lists {most}"));
+    let Some((_, name, key)) = immediate(config).into_iter().next() else {
+        return broken(title, format!("a shard has one layer or group at least, and there are {most}"));
     };
-    let special = config.links.of_link.get(&format!("{from}->{to}")).is_some_and(|link| link.delay.is_some());
-    let key = if special { format!("links.\"{from}->{to}\".delay") } else { "links.delay".to_owned() };
     broken(
         title,
         format!(
-            "the link {from}->{to} may deliver at once (`{key}`), and across a cut everything takes some time: \
+            "the link {name} may deliver at once (`{key}`), and across a cut everything takes some time: \
              give its law a `min`, or leave schedule.shards out"
         ),
     )

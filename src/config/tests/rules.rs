@@ -67,7 +67,32 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         &["model.feedback=kolen-pollack", "learning.weight_decay=1e-3"],
         &["model.feedback=kolen-pollack", "learning.weight_decay=1e-3", "learning.optimizer=adamw"],
     ),
-    ("model.groups", &["model.groups=4", "schedule.mode=virtual-time"], &["model.groups=4"]),
+    (
+        "model.groups",
+        &["model.groups=neuron", "model.widths=[784,12000,10]", "schedule.mode=virtual-time"],
+        &["model.groups=neuron", "model.widths=[784,12000,10]"],
+    ),
+    (
+        "model.groups",
+        &["model.groups=4", "schedule.mode=virtual-time", "links.delay=1"],
+        &["model.groups=4", "schedule.mode=virtual-time", "links.delay=1", "links.message=error"],
+    ),
+    (
+        "model.groups",
+        &["model.groups=4", "schedule.mode=virtual-time", "clocks.\"1.3\".offset=1", "links.message=state"],
+        &["model.groups=4", "schedule.mode=virtual-time", "clocks.\"1.3\".offset=0"],
+    ),
+    (
+        "model.groups",
+        &[
+            "model.groups=4",
+            "schedule.mode=virtual-time",
+            "links.delay=1",
+            "links.message=error",
+            "learning.rule=first-step",
+        ],
+        &["model.groups=4", "schedule.mode=virtual-time", "learning.rule=first-step"],
+    ),
     (
         "model.groups",
         &["model.groups=4", "schedule.mode=free-running"],

@@ -3,12 +3,14 @@
 //! Every event up to such a moment has happened and none after it, in every shard. That is not a consistent cut of the settling
 //! protocol: a look may halt a phase as a plateau or as diverged, or break it off at its most events, but never call it settled.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::kernel::Time;
 use super::shard::Member;
 use super::windows::{Seat, sit};
 use crate::engine::EngineError;
+use crate::engine::parts::join_reports;
+use crate::network::NetworkSpec;
 use crate::settling::{Limits, Look, PhaseRecord, StopReason, Stopper};
 use crate::signal::{Report, Repose};
 
@@ -64,29 +66,33 @@ impl Overseer {
 
 /// Counts of a phase in which layers still move.
 pub(super) struct Census {
+    network: Arc<NetworkSpec>,
     limits: Limits,
     stopper: Stopper,
     due: Option<Time>,
+    /// Steps of every node at the last look.
     before: Vec<u64>,
     pub(super) halted: Option<StopReason>,
 }
 
 impl Census {
-    pub(super) fn new(nodes: usize, limits: Limits, now: Time, beat: Time) -> Self {
+    pub(super) fn new(network: &Arc<NetworkSpec>, limits: Limits, now: Time, beat: Time) -> Self {
         let wanted = limits.tolerance > 0.0 && limits.plateau > 0.0;
         let due = wanted.then(|| now + span(limits, beat));
-        Self { limits, stopper: Stopper::new(limits), due, before: vec![0; nodes], halted: None }
+        let before = vec![0; network.groups_in_all()];
+        Self { network: Arc::clone(network), limits, stopper: Stopper::new(limits), due, before, halted: None }
     }
 
     /// Looks before the event at `time`; true if the phase has to be halted.
     fn look(&mut self, reports: Vec<Report>, time: Time, beat: Time) -> bool {
         self.due = Some(time + span(self.limits, beat));
-        let moving = |report: &&Report| report.repose == Repose::Moving;
-        let waited = |report: &Report| report.step >= self.before[report.layer] + self.limits.check_every;
+        let mut moving = reports.iter().zip(&self.before).filter(|(report, _)| report.repose == Repose::Moving);
+        let waited = |(report, before): (&Report, &u64)| report.step >= before + self.limits.check_every;
         if reports.iter().any(|report| report.bad.is_some()) {
             self.halted = Some(StopReason::Diverged);
-        } else if reports.iter().filter(moving).all(waited) {
+        } else if moving.all(waited) {
             self.before = reports.iter().map(|report| report.step).collect();
+            let reports = join_reports(&self.network, reports);
             let record = PhaseRecord { reason: StopReason::StepBudget, reports };
             let reason = self.stopper.look(look(&record));
             self.halted = reason.filter(|reason| matches!(reason, StopReason::Plateau | StopReason::Diverged));

@@ -16,14 +16,18 @@
 //!
 //! What survives a batch: weights, optimisers, versions. What is drawn is keyed by (seed, batch, layer or link, number).
 //!
+//! Layers may be cut into groups of neurons: then every group is a node with a clock of its own and a link of its own to every group
+//! next door, which have the laws of the layer but their own draws. Where nothing is late the bits are those of groups in lock-step.
+//!
 //! Layers may be dealt out to shards, which run on as many threads as there are and meet in windows. Shards and threads are matters
 //! of speed: log, states and weights have the same bits on any number of them.
 //!
-//! Read on: [`kernel`] (the queue), [`clocks`], [`links`], `node` (a layer and its events), `network` (phases), [`record`];
+//! Read on: [`kernel`] (the queue), [`clocks`], [`links`], `node` (a layer and its events), [`wiring`] (who is connected with whom), `network` (phases), [`record`];
 //! [`shard`] (what crosses between shards), `windows` (how they keep together).
 
 mod census;
 pub mod clocks;
+mod hearing;
 pub mod kernel;
 pub mod links;
 mod network;
@@ -35,18 +39,17 @@ pub mod shard;
 mod stage;
 mod watching;
 mod windows;
+pub mod wiring;
 
 pub use network::VirtualNetwork;
 
-use clocks::{Clock, ClockLaws};
-use links::{Inlet, LinkLaws, Outlet};
-use node::Node;
-use stage::Side;
+use std::collections::BTreeMap;
 
-use crate::layer::{Layer, LayerSettings, Voice};
+use clocks::ClockLaws;
+use links::LinkLaws;
+
+use crate::math::Numerics;
 use crate::math::optimizer::OptimizerSpec;
-use crate::math::{Numerics, Real};
-use crate::network::{NetworkSpec, Weights};
 use crate::signal::Message;
 
 /// Round trips of more steps than this make a layer wait until an error answers it.
@@ -69,6 +72,10 @@ pub struct VirtualSettings {
     pub clocks: Vec<ClockLaws>,
     /// `[up, down]` between layers l and l + 1, at index l.
     pub links: Vec<[LinkLaws; 2]>,
+    /// What is different for single groups, as (layer, group).
+    pub group_clocks: BTreeMap<(usize, usize), ClockLaws>,
+    /// What is different from one group to another.
+    pub group_links: BTreeMap<[(usize, usize); 2], LinkLaws>,
     /// A phase that has had more events at the end of a period is broken off.
     pub events_most: u64,
     /// Into how many shards the layers are cut, at most.
@@ -83,38 +90,44 @@ impl VirtualSettings {
         let (clocks, links) = (vec![ClockLaws::default(); layers], vec![[LinkLaws::default(); 2]; layers - 1]);
         let numerics = Numerics::default();
         let (events_most, shards, threads) = (u64::MAX, 1, 1);
-        Self { seed: 0, message, rate, optimizer, numerics, clocks, links, events_most, shards, threads }
+        let (group_clocks, group_links) = (BTreeMap::new(), BTreeMap::new());
+        Self {
+            seed: 0,
+            message,
+            rate,
+            optimizer,
+            numerics,
+            clocks,
+            links,
+            group_clocks,
+            group_links,
+            events_most,
+            shards,
+            threads,
+        }
     }
 
     /// True if all clocks are even and alike and all links ideal.
     pub fn is_in_step(&self) -> bool {
         let even = |law: &ClockLaws| law.period.constant().is_some() && law.offset.constant().is_some();
-        let alike = self.clocks.windows(2).all(|pair| pair[0] == pair[1]);
-        alike && self.clocks.iter().all(even) && self.links.iter().flatten().all(LinkLaws::is_ideal)
+        let alike = self.all_clocks().zip(self.all_clocks().skip(1)).all(|(one, next)| one == next);
+        let mut links = self.links.iter().flatten().chain(self.group_links.values());
+        alike && self.all_clocks().all(even) && links.all(LinkLaws::is_ideal)
     }
-}
 
-/// The layers with their clocks and links. Link 2l leads up from layer l, link 2l + 1 down to it.
-fn wiring<T: Real>(network: &NetworkSpec, weights: Weights<T>, settings: &VirtualSettings) -> Vec<Node<T>> {
-    // In step nothing is ever stale, and as in lock-step `d` itself goes down, whatever the message.
-    let voice = if settings.is_in_step() { Voice::Adjoint } else { Voice::Plain(settings.message) };
-    let VirtualSettings { rate, optimizer, numerics, .. } = *settings;
-    let of_layer = LayerSettings { rate, optimizer, voice, numerics };
-    let mut parameters = weights.into_iter();
-    let side = |gap: usize, up: bool, to: usize| {
-        let [upward, downward] = settings.links[gap];
-        let (out, back) = if up { (upward, downward) } else { (downward, upward) };
-        let link = 2 * gap as u32 + u32::from(!up);
-        let outlet = Outlet::new(link, to as u32, out, settings.seed);
-        Side { outlet, inlet: Inlet::new(&back) }
-    };
-    (0..=network.depth())
-        .map(|index| {
-            let mut layer = Layer::new(network, index, parameters.next(), of_layer);
-            layer.set_unanswered_most(UNANSWERED_MOST);
-            let below = index.checked_sub(1).map(|lower| side(lower, false, lower));
-            let above = (index < network.depth()).then(|| side(index, true, index + 1));
-            Node::new(layer, Clock::new(settings.clocks[index], settings.seed, index), below, above)
-        })
-        .collect()
+    /// The laws of the layers' clocks, and of those that are different.
+    fn all_clocks(&self) -> impl Iterator<Item = &ClockLaws> {
+        self.clocks.iter().chain(self.group_clocks.values())
+    }
+
+    /// By what a group ticks, as (layer, group).
+    pub fn clock(&self, place: (usize, usize)) -> ClockLaws {
+        self.group_clocks.get(&place).copied().unwrap_or(self.clocks[place.0])
+    }
+
+    /// What befalls signals from one group to another next door.
+    pub fn link(&self, from: (usize, usize), to: (usize, usize)) -> LinkLaws {
+        let [up, down] = self.links[from.0.min(to.0)];
+        self.group_links.get(&[from, to]).copied().unwrap_or(if from.0 < to.0 { up } else { down })
+    }
 }

@@ -13,22 +13,27 @@
 //! every `check_every` periods, as the coordinator does on the wall clock, and may halt a phase as a plateau or as diverged
 //! (`census`). Events are done by shards in windows (`windows`), which is invisible from here: only speed depends on it.
 
+use std::sync::Arc;
+
+use super::VirtualSettings;
 use super::kernel::Time;
 use super::node::{Node, Pace};
-use super::partition::{Partition, Span, cut};
+use super::partition::{Partition, cut};
 use super::record::EventLog;
 use super::shard::Shard;
 use super::stage::Side;
-use super::{VirtualSettings, wiring};
+use super::wiring::{can_run, links_in_all, loads, spans, wiring};
 use crate::engine::EngineError;
+use crate::engine::parts::{join_extracts, split};
 use crate::math::{Field, Real};
 use crate::network::{NetworkSpec, Weights};
 use crate::rule::{Plan, PlannedPhase};
 use crate::settling::{Limits, PhaseRecord, Settler};
-use crate::signal::{Directive, Extract, Motion, Phase, Reading, Wanted};
+use crate::signal::{Directive, Extract, Message, Motion, Phase, Reading, Wanted};
 
 /// A network of layers driven by one order of events.
 pub struct VirtualNetwork<T: Real> {
+    pub(super) network: Arc<NetworkSpec>,
     pub(super) shards: Vec<Shard<T>>,
     /// The shards as they are while nobody watches.
     pub(super) partition: Partition,
@@ -39,6 +44,8 @@ pub struct VirtualNetwork<T: Real> {
     pub(super) phase: u64,
     batch: u64,
     in_step: bool,
+    message: Message,
+    imprecise: bool,
     /// The longest mean period of any clock.
     pub(super) beat: Time,
     pub(super) events_most: u64,
@@ -51,10 +58,17 @@ impl<T: Real> VirtualNetwork<T> {
         assert!(network.fits(&weights), "weights have the shapes of the network");
         let depth = network.depth();
         assert_eq!((settings.clocks.len(), settings.links.len()), (depth + 1, depth), "laws for every layer and link");
-        let beat = settings.clocks.iter().map(|clock| clock.period.mean()).fold(0.0, f64::max);
-        let nodes = wiring(network, weights, settings);
-        let partition = cut(&loads(network), &spans(settings), settings.shards.max(1));
+        let beat = settings
+            .clocks
+            .iter()
+            .chain(settings.group_clocks.values())
+            .map(|clock| clock.period.mean())
+            .fold(0.0, f64::max);
+        let network = Arc::new(network.clone());
+        let nodes = wiring(&network, &weights, settings);
+        let partition = cut(&loads(&network), &spans(&network, settings), settings.shards.max(1));
         let mut network = Self {
+            network,
             shards: vec![Shard::new(0..nodes.len(), nodes)],
             lookahead: partition.lookahead,
             partition,
@@ -64,6 +78,8 @@ impl<T: Real> VirtualNetwork<T> {
             phase: 0,
             batch: 0,
             in_step: settings.is_in_step(),
+            message: settings.message,
+            imprecise: settings.numerics.acts(),
             beat: Time::of(beat).max(Time::TICK),
             events_most: settings.events_most,
             events: 0,
@@ -131,16 +147,16 @@ impl<T: Real> VirtualNetwork<T> {
     /// A layer that cannot take it.
     pub fn present(&mut self, data: &Field<T>, target: &Field<T>) -> Result<(), EngineError> {
         let size = data.ncols();
-        let (mut data, mut target) =
-            (Some(std::sync::Arc::new(data.clone())), Some(std::sync::Arc::new(target.clone())));
+        let (data, target) = (Arc::new(data.clone()), Arc::new(target.clone()));
         self.batch += 1;
         self.shards.iter_mut().for_each(Shard::clear);
         // Nothing is left of the batch before, so that times do not depend on how many there were.
         self.now = Time(0);
-        let (batch, last) = (self.batch, self.nodes().count() - 1);
-        for (index, node) in self.nodes_mut().enumerate() {
-            let data = if index == 0 { data.take() } else { None };
-            let target = if index == last { target.take() } else { None };
+        let (batch, last) = (self.batch, self.network.depth());
+        for node in self.nodes_mut() {
+            let layer = node.layer.index();
+            let data = (layer == 0).then(|| Arc::clone(&data));
+            let target = (layer == last).then(|| Arc::clone(&target));
             node.turn_to(batch, Directive::Present { batch: size, data, target })?;
         }
         Ok(())
@@ -151,8 +167,9 @@ impl<T: Real> VirtualNetwork<T> {
     /// # Errors
     /// Data that do not fit the input.
     pub fn show(&mut self, data: &Field<T>) -> Result<(), EngineError> {
-        let directive = Directive::Show(std::sync::Arc::new(data.clone()));
-        self.nodes_mut().next().map(|input| input.layer.hear_directive(directive)).transpose()?;
+        let data = Arc::new(data.clone());
+        let mut inputs = self.nodes_mut().take_while(|node| node.layer.index() == 0);
+        inputs.try_for_each(|input| input.layer.hear_directive(Directive::Show(Arc::clone(&data))).map(drop))?;
         Ok(())
     }
 
@@ -164,8 +181,9 @@ impl<T: Real> VirtualNetwork<T> {
         if matches!(planned.motion, Motion::Deviate { .. }) {
             return Err(EngineError::NoDeviations);
         }
+        can_run::<T>(&self.network, (self.in_step, self.message, self.imprecise), planned)?;
         self.phase += 1;
-        let depth = self.nodes().count() as u64 - 1;
+        let depth = self.network.depth() as u64;
         let PlannedPhase { motion, reading, .. } = *planned;
         let first_arrival = matches!(reading, Reading::FirstArrival(_));
         let clocked = self.in_step || (!first_arrival && limits.tolerance == 0.0);
@@ -202,7 +220,7 @@ impl<T: Real> VirtualNetwork<T> {
         }?;
         self.shards.iter_mut().for_each(Shard::clear);
         for node in self.nodes_mut() {
-            node.sides().for_each(|side| side.outlet.forget_the_future());
+            node.sides_mut().for_each(|side| side.outlet.forget_the_future());
             if planned.remember {
                 node.layer.hear_directive(Directive::Remember)?;
             }
@@ -215,8 +233,9 @@ impl<T: Real> VirtualNetwork<T> {
     /// # Errors
     /// A layer that has heard nothing to learn from.
     pub fn collect(&mut self, plan: &Plan, index: usize) -> Result<(), EngineError> {
-        let depth = self.nodes().count() - 1;
-        for (layer, node) in self.nodes_mut().enumerate().take(depth) {
+        let depth = self.network.depth();
+        for node in self.nodes_mut().filter(|node| node.layer.index() < depth) {
+            let layer = node.layer.index();
             let coefficient = plan.coefficient(index, layer + 1, depth);
             node.layer.hear_directive(Directive::Collect { coefficient })?;
         }
@@ -232,11 +251,11 @@ impl<T: Real> VirtualNetwork<T> {
         Ok(())
     }
 
-    /// Asks every layer for something, for a checkpoint or a comparison. In the order of the layers.
+    /// Asks every node for something. In their order; where layers are whole, they are the nodes.
     ///
     /// # Errors
-    /// A layer that does not have it.
-    pub fn extract(&mut self, wanted: Wanted) -> Result<Vec<Extract<T>>, EngineError> {
+    /// A node that does not have it.
+    pub fn extract_of_nodes(&mut self, wanted: Wanted) -> Result<Vec<Extract<T>>, EngineError> {
         let mut extracts = Vec::new();
         for node in self.nodes_mut() {
             extracts.extend(node.layer.hear_directive(Directive::Extract(wanted))?);
@@ -244,11 +263,22 @@ impl<T: Real> VirtualNetwork<T> {
         Ok(extracts)
     }
 
+    /// Asks every layer for something, for a checkpoint or a comparison. In the order of the layers.
+    ///
+    /// # Errors
+    /// A layer that does not have it, or whose groups cannot put it together.
+    pub fn extract(&mut self, wanted: Wanted) -> Result<Vec<Extract<T>>, EngineError> {
+        let extracts = self.extract_of_nodes(wanted)?;
+        join_extracts(&self.network, extracts).ok_or(EngineError::Whole)
+    }
+
     /// Gives layers 0 … L−1 other weights and, where given, optimiser states.
     ///
     /// # Errors
     /// A layer that they do not fit.
     pub fn install(&mut self, extracts: Vec<Extract<T>>) -> Result<(), EngineError> {
+        let network = Arc::clone(&self.network);
+        let extracts = extracts.into_iter().enumerate().flat_map(|(layer, extract)| split(&network, layer, extract));
         for (node, extract) in self.nodes_mut().zip(extracts) {
             node.layer.hear_directive(Directive::Install(Box::new(extract)))?;
         }
@@ -257,36 +287,26 @@ impl<T: Real> VirtualNetwork<T> {
 
     /// What a phase that was broken off left unheard is sent once more.
     fn say_again(&mut self) {
-        let versions = |side: Option<&Side<T>>| side.map_or(0, |side| side.inlet.heard);
-        let heard: Vec<[u64; 2]> =
-            self.nodes().map(|node| [versions(node.below.as_ref()), versions(node.above.as_ref())]).collect();
+        let heard = self.heard();
         for shard in &mut self.shards {
-            for (from, node) in (shard.stage.own.start as usize..).zip(&mut shard.nodes) {
-                let below = from.checked_sub(1).map_or(0, |below| heard[below][1]);
-                let above = heard.get(from + 1).map_or(0, |above| above[0]);
-                for (side, heard) in [(&mut node.below, below), (&mut node.above, above)] {
-                    if let Some(side) = side.as_mut().filter(|side| side.outlet.version() > heard) {
-                        side.outlet.tally.resent += 1;
-                        shard.stage.send(&mut side.outlet, from as u32);
+            for (from, node) in (shard.stage.own.start..).zip(&mut shard.nodes) {
+                for Side { outlet, .. } in node.sides_mut() {
+                    if outlet.version() > heard[outlet.link as usize] {
+                        outlet.tally.resent += 1;
+                        shard.stage.send(outlet, from);
                     }
                 }
             }
         }
     }
-}
 
-/// What each layer has to compute at a tick, in multiplications of both its products, and for an event besides.
-fn loads(network: &NetworkSpec) -> Vec<f64> {
-    /// What an event costs in such units.
-    const EVENT: f64 = 1000.0;
-    let product = |index: usize| {
-        let [own, above] = [index, index + 1].map(|layer| network.widths().get(layer).copied().unwrap_or(0) as f64);
-        EVENT + 2.0 * own * above
-    };
-    (0..=network.depth()).map(product).collect()
-}
-
-fn spans(settings: &VirtualSettings) -> Vec<Span> {
-    let links = settings.links.iter().enumerate();
-    links.flat_map(|(gap, pair)| pair.map(|laws| Span { ends: (gap, gap + 1), least: laws.least() })).collect()
+    /// The version last heard on every link, by its number.
+    pub(super) fn heard(&self) -> Vec<u64> {
+        let mut heard = vec![0; links_in_all(&self.network)];
+        for side in self.nodes().flat_map(Node::sides) {
+            // What comes in at a side came by the other direction, whose number is beside that of this one.
+            heard[(side.outlet.link ^ 1) as usize] = side.inlet.heard;
+        }
+        heard
+    }
 }

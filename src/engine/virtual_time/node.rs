@@ -1,4 +1,5 @@
-//! A node: a layer with its clock and its ends of the links. It answers events and puts new ones into the queue.
+//! A node: a layer, or a group of its neurons, with its clock and its ends of the links. It answers events and puts new ones into
+//! the queue.
 //!
 //! ```text
 //! tick        hears what has arrived, takes a step, says its prediction; the first tick of a phase takes no step
@@ -7,6 +8,7 @@
 //! ```
 //!
 //! A layer that has nothing to do sleeps: it has no events until something arrives, and then keeps to its clock.
+//! What it hears is in `hearing`.
 
 use super::clocks::Clock;
 use super::kernel::{Key, Time};
@@ -14,7 +16,8 @@ use super::links::Passage;
 use super::record::{Passed, Record, Stepped, fold};
 use super::shard::Carried;
 use super::stage::{Side, Stage, rank, say};
-use crate::layer::{Layer, LayerError};
+use crate::layer::LayerError;
+use crate::layer::group::Group;
 use crate::math::Real;
 use crate::settling::{Settler, Standing, Turn};
 use crate::signal::{Directive, Phase, Reading, Report, Repose, Versions};
@@ -33,10 +36,15 @@ pub(super) enum Pace {
 /// A layer in virtual time.
 #[derive(Debug)]
 pub(super) struct Node<T> {
-    pub(super) layer: Layer<T>,
+    /// Its number: nodes are counted layer by layer, so that it is the layer's where layers are whole.
+    id: u32,
+    pub(super) layer: Group<T>,
     pub(super) clock: Clock,
-    pub(super) below: Option<Side<T>>,
-    pub(super) above: Option<Side<T>>,
+    /// The groups below, in their order, which is that of the links to them; one if that layer is whole.
+    pub(super) below: Vec<Side<T>>,
+    pub(super) above: Vec<Side<T>>,
+    /// What comes from below and from above is put together, because there or here a layer is cut.
+    pub(super) gathers: [bool; 2],
     pace: Pace,
     ticks: u64,
     /// A tick is in the queue.
@@ -45,41 +53,52 @@ pub(super) struct Node<T> {
     answers_at: Option<Time>,
     /// The next tick is the first of the phase.
     first: bool,
-    /// One prediction is heard at a tick, even if more wait.
-    has_heard_prediction: bool,
     /// The last turn brought it to rest.
     resting: bool,
     /// In this phase its product is read when the first error arrives.
     reads_first_arrival: bool,
-    /// A prediction of this batch has been heard.
-    has_current: bool,
+    /// A prediction of this batch has been heard, from every group below.
+    pub(super) has_current: bool,
 }
 
 impl<T: Real> Node<T> {
-    pub(super) fn new(layer: Layer<T>, clock: Clock, below: Option<Side<T>>, above: Option<Side<T>>) -> Self {
+    pub(super) fn new(id: u32, layer: Group<T>, clock: Clock, [below, above]: [Vec<Side<T>>; 2]) -> Self {
+        let is_part = layer.is_part();
+        let gathers = [is_part || below.len() > 1, is_part || above.len() > 1];
         Self {
+            id,
             layer,
             clock,
             below,
             above,
+            gathers,
             pace: Pace::Clocked { until: 0 },
             ticks: 0,
             scheduled: false,
             answers_at: None,
             first: true,
-            has_heard_prediction: false,
             resting: false,
             reads_first_arrival: false,
             has_current: false,
         }
     }
 
-    fn id(&self) -> u32 {
-        self.layer.index() as u32
+    pub(super) fn sides(&self) -> impl Iterator<Item = &Side<T>> {
+        self.below.iter().chain(&self.above)
     }
 
-    pub(super) fn sides(&mut self) -> impl Iterator<Item = &mut Side<T>> {
+    pub(super) fn sides_mut(&mut self) -> impl Iterator<Item = &mut Side<T>> {
         self.below.iter_mut().chain(self.above.iter_mut())
+    }
+
+    /// The side that speaks by this link. Links of a side are numbered in the order of its groups.
+    fn side(&mut self, link: u32) -> Option<&mut Side<T>> {
+        let at = |sides: &[Side<T>]| sides.binary_search_by_key(&link, |side| side.outlet.link).ok();
+        match (at(&self.below), at(&self.above)) {
+            (Some(at), _) => self.below.get_mut(at),
+            (None, Some(at)) => self.above.get_mut(at),
+            (None, None) => None,
+        }
     }
 
     /// A new batch.
@@ -87,7 +106,8 @@ impl<T: Real> Node<T> {
         self.layer.hear_directive(directive)?;
         self.clock.turn_to(batch);
         self.has_current = false;
-        for side in self.sides() {
+        for side in self.sides_mut() {
+            side.latest = None;
             side.inlet.clear();
             side.outlet.turn_to(batch);
         }
@@ -98,11 +118,11 @@ impl<T: Real> Node<T> {
     pub(super) fn begin(&mut self, phase: Phase, pace: Pace, stage: &mut Stage<T>) -> Result<(), LayerError> {
         self.layer.hear_directive(Directive::Begin(phase))?;
         self.pace = pace;
-        self.reads_first_arrival = matches!(phase.reading, Reading::FirstArrival(_)) && self.above.is_some();
+        self.reads_first_arrival = matches!(phase.reading, Reading::FirstArrival(_)) && !self.above.is_empty();
         (self.first, self.resting, self.scheduled, self.ticks) = (true, false, true, 0);
         self.answers_at = None;
         let tick = self.clock.start(stage.now);
-        stage.schedule(tick, rank::TICK, (self.id(), 0), 0, Carried::Nothing);
+        stage.schedule(tick, rank::TICK, (self.id, 0), 0, Carried::Nothing);
         Ok(())
     }
 
@@ -123,7 +143,7 @@ impl<T: Real> Node<T> {
         if !std::mem::replace(&mut self.scheduled, true) {
             self.ticks += 1;
             let tick = self.clock.after(stage.now);
-            stage.schedule(tick, rank::TICK, (self.id(), 0), self.ticks, Carried::Nothing);
+            stage.schedule(tick, rank::TICK, (self.id, 0), self.ticks, Carried::Nothing);
         }
     }
 
@@ -143,7 +163,7 @@ impl<T: Real> Node<T> {
             (rank::ANSWER, _) => self.answer(stage),
             (rank::PREDICTION | rank::ERROR, Carried::Signal(passage)) => self.arrival(key, passage, stage),
             (rank::ACKNOWLEDGED, Carried::Version(version)) => {
-                if let Some(side) = self.sides().find(|side| side.outlet.link == key.link) {
+                if let Some(side) = self.side(key.link) {
                     side.outlet.acknowledged = side.outlet.acknowledged.max(version);
                 }
             }
@@ -156,7 +176,7 @@ impl<T: Real> Node<T> {
 
     fn tick(&mut self, stage: &mut Stage<T>) {
         self.scheduled = false;
-        self.has_heard_prediction = false;
+        self.below.iter_mut().for_each(|side| side.has_heard = false);
         self.hear_prediction(stage.now);
         self.hear_error(stage);
         let first = std::mem::replace(&mut self.first, false);
@@ -166,9 +186,9 @@ impl<T: Real> Node<T> {
         let mut moves = false;
         match &mut self.pace {
             Pace::Wave { done } => {
-                if !*done && (self.has_current || self.below.is_none()) {
+                if !*done && (self.has_current || self.below.is_empty()) {
                     self.layer.forward();
-                    (*done, moves) = (true, self.below.is_some());
+                    (*done, moves) = (true, !self.below.is_empty());
                 }
             }
             Pace::Clocked { until } => moves = !first && step < *until && room,
@@ -188,8 +208,8 @@ impl<T: Real> Node<T> {
         }
         if let (Some(observer), true) = (&mut stage.observer, moves) {
             let (time, phase, layer, state) = (stage.now, stage.phase, self.layer.index(), self.layer.state());
-            let (step, error) = (self.layer.step(), self.layer.error_norm());
-            observer.stepped(&Stepped { time, phase, layer, step, residual, error, state });
+            let (node, step, error) = (self.id as usize, self.layer.step(), self.layer.error_norm());
+            observer.stepped(&Stepped { time, phase, node, layer, step, residual, error, state });
         }
         if !wave || self.is_done() {
             self.say_prediction(stage);
@@ -199,20 +219,20 @@ impl<T: Real> Node<T> {
 
     fn answer_now(&mut self, stage: &mut Stage<T>) {
         if self.answers_at.replace(stage.now) != Some(stage.now) {
-            stage.schedule(stage.now, rank::ANSWER, (self.id(), 0), self.ticks, Carried::Nothing);
+            stage.schedule(stage.now, rank::ANSWER, (self.id, 0), self.ticks, Carried::Nothing);
         }
     }
 
     fn answer(&mut self, stage: &mut Stage<T>) {
-        let news = !self.has_heard_prediction && self.hear_prediction(stage.now);
+        let news = self.hear_prediction(stage.now);
         let wave = matches!(self.pace, Pace::Wave { .. });
         if !wave {
             self.say_error(stage);
         }
-        let prediction_waits = self.below.as_ref().is_some_and(|side| !side.inlet.is_empty());
-        let error_waits = self.above.as_ref().is_some_and(|side| !side.inlet.is_empty());
+        let waits = |sides: &[Side<T>]| sides.iter().any(|side| !side.inlet.is_empty());
+        let (prediction_waits, error_waits) = (waits(&self.below), waits(&self.above));
         let goes_on = match self.pace {
-            Pace::Wave { done } => !done && self.has_current,
+            Pace::Wave { done } => !done && (self.has_current || prediction_waits),
             Pace::Clocked { until } => self.layer.step() < until || prediction_waits,
             Pace::Resting(_) => !self.resting || news || prediction_waits || error_waits,
         };
@@ -224,7 +244,8 @@ impl<T: Real> Node<T> {
     fn arrival(&mut self, key: &Key, passage: Passage<T>, stage: &mut Stage<T>) {
         let from_below = key.rank == rank::PREDICTION;
         let version = passage.signal.stamp.version;
-        let Some(side) = (if from_below { &mut self.below } else { &mut self.above }) else { return };
+        // The two directions of a link have numbers side by side.
+        let Some(side) = self.side(key.link ^ 1) else { return };
         let news = side.inlet.arrive(passage);
         if side.inlet.acknowledges
             && let Some((time, number)) = side.outlet.acknowledge(stage.now)
@@ -237,11 +258,11 @@ impl<T: Real> Node<T> {
             return;
         }
         if let Some(observer) = &mut stage.observer {
-            let (from, to) = (side.outlet.to as usize, self.layer.index());
+            let (from, to) = (side.outlet.to as usize, self.id as usize);
             observer.arrived(Passed { time: stage.now, phase: stage.phase, from, to, version });
         }
-        if !from_below && self.reads_first_arrival && !self.layer.has_arrived() {
-            // The product is read when the error arrives, not at the next tick.
+        if !from_below && self.reads_first_arrival && !self.layer.has_arrived() && !self.gathers[1] {
+            // The product is read when the error arrives, not at the next tick; of groups in step, all arrive before that.
             self.hear_error(stage);
         }
         // A layer whose steps are done has nothing to do about an error, and hears it at the end.
@@ -250,7 +271,7 @@ impl<T: Real> Node<T> {
             // The answer that follows hears it.
         } else if from_below && !self.scheduled && self.clock.ticks_at(stage.now) {
             // It slept through the step of its tick that is now, but not through the answer.
-            self.has_heard_prediction = false;
+            self.below.iter_mut().for_each(|side| side.has_heard = false);
             self.answer_now(stage);
         } else if from_below || !finished {
             self.wake(stage);
@@ -258,8 +279,8 @@ impl<T: Real> Node<T> {
     }
 
     fn resend(&mut self, link: u32, stage: &mut Stage<T>) {
-        let id = self.id();
-        let Some(side) = self.sides().find(|side| side.outlet.link == link) else { return };
+        let id = self.id;
+        let Some(side) = self.side(link) else { return };
         side.outlet.timer = false;
         if side.outlet.acknowledged < side.outlet.version() {
             side.outlet.tally.resent += 1;
@@ -267,24 +288,7 @@ impl<T: Real> Node<T> {
         }
     }
 
-    fn hear_prediction(&mut self, now: Time) -> bool {
-        let Some(signal) = self.below.as_mut().and_then(|side| side.inlet.take(now)) else { return false };
-        self.layer.hear_prediction(signal);
-        (self.has_heard_prediction, self.has_current) = (true, true);
-        self.stir();
-        true
-    }
-
-    fn hear_error(&mut self, stage: &mut Stage<T>) -> bool {
-        let Some(signal) = self.above.as_mut().and_then(|side| side.inlet.take(stage.now)) else { return false };
-        let before = self.layer.has_arrived();
-        self.layer.hear_error(signal);
-        stage.arrived += usize::from(!before && self.layer.has_arrived());
-        self.stir();
-        true
-    }
-
-    fn stir(&mut self) {
+    pub(super) fn stir(&mut self) {
         if let Pace::Resting(settler) = &mut self.pace {
             settler.stir();
         }
@@ -299,18 +303,18 @@ impl<T: Real> Node<T> {
     }
 
     fn say_prediction(&mut self, stage: &mut Stage<T>) {
-        let (id, last) = (self.id(), self.is_done());
+        let (id, last) = (self.id, self.is_done());
         let said = if self.layer.has_new_prediction() { self.layer.speak_prediction() } else { None };
-        if let Some(side) = &mut self.above {
-            say(&mut side.outlet, said, (last, id), stage);
+        for side in &mut self.above {
+            say(&mut side.outlet, said.clone(), (last, id), stage);
         }
     }
 
     fn say_error(&mut self, stage: &mut Stage<T>) {
-        let (id, last) = (self.id(), self.is_done());
+        let (id, last) = (self.id, self.is_done());
         let said = if self.layer.has_new_error() { self.layer.speak_error() } else { None };
-        if let Some(side) = &mut self.below {
-            say(&mut side.outlet, said, (last, id), stage);
+        for side in &mut self.below {
+            say(&mut side.outlet, said.clone(), (last, id), stage);
         }
     }
 
@@ -321,7 +325,10 @@ impl<T: Real> Node<T> {
 
     /// The report of the present moment; with `drain`, everything that has arrived is heard first.
     pub(super) fn report(&mut self, drain: bool, stage: &mut Stage<T>) -> Report {
-        while drain && (self.hear_prediction(stage.now) || self.hear_error(stage)) {}
+        while drain && {
+            self.below.iter_mut().for_each(|side| side.has_heard = false);
+            self.hear_prediction(stage.now) || self.hear_error(stage)
+        } {}
         let residual = self.layer.residual();
         let step = self.layer.step();
         let standing = Standing { spoken: true, can_move: self.layer.can_move() };
@@ -340,8 +347,8 @@ impl<T: Real> Node<T> {
                 }
             }
         };
-        let said = |side: &Option<Side<T>>| side.as_ref().map_or(0, |side| side.outlet.version());
-        let heard = |side: &Option<Side<T>>| side.as_ref().map_or(0, |side| side.inlet.heard);
+        let said = |sides: &[Side<T>]| sides.iter().map(|side| side.outlet.version()).sum();
+        let heard = |sides: &[Side<T>]| sides.iter().map(|side| side.inlet.heard).sum();
         let spoken = Versions { above: said(&self.above), below: said(&self.below) };
         let heard = Versions { above: heard(&self.above), below: heard(&self.below) };
         Report { repose, spoken, heard, ..self.layer.report() }

@@ -6,9 +6,10 @@ use super::node::Node;
 use super::shard::Member;
 use super::windows::{Course, Windows};
 use crate::engine::EngineError;
+use crate::engine::parts::join_reports;
 use crate::math::Real;
 use crate::settling::{Detector, Limits, PhaseRecord, StopReason, Stopper, Verdict};
-use crate::signal::Report;
+use crate::signal::{Report, Repose};
 
 impl<T: Real> VirtualNetwork<T> {
     fn overseer(&self) -> Overseer {
@@ -30,7 +31,13 @@ impl<T: Real> VirtualNetwork<T> {
         Ok(broken)
     }
 
+    /// One report per layer.
     fn reports(&mut self) -> Result<Vec<Report>, EngineError> {
+        let reports = self.reports_of_nodes()?;
+        Ok(join_reports(&self.network, reports))
+    }
+
+    fn reports_of_nodes(&mut self) -> Result<Vec<Report>, EngineError> {
         let mut reports = Vec::new();
         for shard in &mut self.shards {
             reports.extend(shard.count(self.now, true)?);
@@ -53,7 +60,7 @@ impl<T: Real> VirtualNetwork<T> {
     pub(super) fn first_arrival(&mut self) -> Result<PhaseRecord, EngineError> {
         let broken = self.run(&mut self.overseer())?;
         let arrived: usize = self.shards.iter().map(|shard| shard.stage.arrived).sum();
-        let arrived = arrived == self.nodes().count() - 1;
+        let arrived = arrived == self.network.depth();
         let reports = self.reports()?;
         let reason = match broken {
             Some(reason) => reason,
@@ -90,11 +97,11 @@ impl<T: Real> VirtualNetwork<T> {
 
     pub(super) fn rest(&mut self, limits: Limits) -> Result<PhaseRecord, EngineError> {
         let mut overseer = self.overseer();
-        overseer.census = Some(Census::new(self.nodes().count(), limits, self.now, self.beat));
+        overseer.census = Some(Census::new(&self.network, limits, self.now, self.beat));
         let broken = self.run(&mut overseer)?;
-        let reports = self.reports()?;
-        let mut detector = Detector::new(self.phase, reports.len());
-        let verdict = reports.iter().fold(Verdict::Open, |_, &report| detector.hear(report));
+        let reports = self.reports_of_nodes()?;
+        let verdict = self.verdict(&reports);
+        let reports = join_reports(&self.network, reports);
         let residual = reports.iter().map(|report| report.residual).fold(0.0, f64::max);
         let reason = match (broken, overseer.census.and_then(|census| census.halted)) {
             (Some(reason), _) | (None, Some(reason)) => reason,
@@ -104,6 +111,19 @@ impl<T: Real> VirtualNetwork<T> {
             _ => StopReason::StepBudget,
         };
         Ok(PhaseRecord { reason, reports })
+    }
+
+    /// Quiet if everybody rests and nothing spoken is unheard. Groups report sums of versions, so their links are looked at one by one.
+    fn verdict(&self, reports: &[Report]) -> Verdict {
+        if !self.network.is_cut() {
+            let mut detector = Detector::new(self.phase, reports.len());
+            return reports.iter().fold(Verdict::Open, |_, &report| detector.hear(report));
+        }
+        let heard = self.heard();
+        let mut outlets = self.nodes().flat_map(Node::sides).map(|side| &side.outlet);
+        let all_heard = outlets.all(|outlet| outlet.version() == heard[outlet.link as usize]);
+        let resting = reports.iter().all(|report| report.repose != Repose::Moving);
+        if resting && all_heard { Verdict::Quiet } else { Verdict::Open }
     }
 }
 

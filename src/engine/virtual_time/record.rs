@@ -93,10 +93,10 @@ impl fmt::Display for Record {
         if key.rank == Self::BATCH {
             return write!(f, "the beginning of batch {}", key.number);
         }
-        let (kind, layer, link) = (self.kind(), key.node, key.link);
+        let (kind, node, link) = (self.kind(), key.node, key.link);
         write!(
             f,
-            "{} at {}, layer {layer}, link {link}, number {}, step {count}, fold {fold:016x}",
+            "{} at {}, node {node}, link {link}, number {}, step {count}, fold {fold:016x}",
             kind, key.time, key.number
         )
     }
@@ -196,6 +196,8 @@ pub struct Stepped<'a, T> {
     pub time: Time,
     /// In which phase, counted from 1.
     pub phase: u64,
+    /// Which node: groups are counted layer by layer (`NetworkSpec::places`), so that it is the layer where layers are whole.
+    pub node: usize,
     /// Which layer.
     pub layer: usize,
     /// Steps it has taken in this phase, this one included.
@@ -215,9 +217,9 @@ pub struct Passed {
     pub time: Time,
     /// In which phase.
     pub phase: u64,
-    /// The layer that said it.
+    /// The node that said it, as in [`Stepped`].
     pub from: usize,
-    /// The layer it is for.
+    /// The node it is for.
     pub to: usize,
     /// Its version.
     pub version: u64,

@@ -24,6 +24,18 @@ pub(super) mod rank {
 pub(super) struct Side<T> {
     pub(super) inlet: Inlet<T>,
     pub(super) outlet: Outlet<T>,
+    /// What was last heard of this neighbour in this batch, where what several of them say is put together.
+    pub(super) latest: Option<Signal<T>>,
+    /// Its neurons.
+    pub(super) units: usize,
+    /// One prediction of it is heard at a tick, even if more wait.
+    pub(super) has_heard: bool,
+}
+
+impl<T> Side<T> {
+    pub(super) fn new(inlet: Inlet<T>, outlet: Outlet<T>, units: usize) -> Self {
+        Self { inlet, outlet, latest: None, units, has_heard: false }
+    }
 }
 
 /// Everything around the nodes of a shard.

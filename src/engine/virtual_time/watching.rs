@@ -5,6 +5,9 @@ use super::links::Tally;
 use super::node::Node;
 use super::partition::Partition;
 use super::record::{EventLog, Observer};
+use super::stage::Side;
+use super::wiring::links_in_all;
+use crate::engine::Traffic;
 use crate::math::Real;
 
 impl<T: Real> VirtualNetwork<T> {
@@ -38,15 +41,33 @@ impl<T: Real> VirtualNetwork<T> {
         before
     }
 
-    /// What has happened on every link: `(from, to)` and its counts.
+    /// `max |∂E/∂x|` of every node, given everything it has heard.
+    pub fn residuals(&mut self) -> Vec<f64> {
+        self.nodes_mut().map(|node| node.layer.residual()).collect()
+    }
+
+    /// How many groups there are, and what passed between them so far; `None` where layers are whole.
+    pub fn traffic(&self) -> Option<Traffic> {
+        let sent = self.nodes().flat_map(Node::sides).map(|side| side.outlet.tally.sent).sum();
+        let (actors, links) = (self.network.groups_in_all(), links_in_all(&self.network));
+        self.network.is_cut().then_some(Traffic { actors, links, messages: sent })
+    }
+
+    /// What has happened on every link, in their order: `(from, to)`, the numbers of the nodes, and its counts.
     pub fn tallies(&self) -> Vec<((usize, usize), Tally)> {
-        let tally = |from: &Node<T>, to: &Node<T>, up: bool| {
-            let (out, back) = if up { (&from.above, &to.below) } else { (&from.below, &to.above) };
-            let (sender, receiver) = (out.as_ref()?.outlet.tally, back.as_ref()?.inlet.tally);
-            let Tally { sent, resent, lost, duplicated, .. } = sender;
-            Some(((from.layer.index(), to.layer.index()), Tally { sent, resent, lost, duplicated, ..receiver }))
-        };
-        let pairs = self.nodes().zip(self.nodes().skip(1));
-        pairs.flat_map(|(lower, upper)| [tally(lower, upper, true), tally(upper, lower, false)]).flatten().collect()
+        let mut tallies = vec![((0, 0), Tally::default()); links_in_all(&self.network)];
+        for (from, node) in self.nodes().enumerate() {
+            for Side { outlet, inlet, .. } in node.sides() {
+                let Tally { sent, resent, lost, duplicated, .. } = outlet.tally;
+                let (link, tally) = &mut tallies[outlet.link as usize];
+                *link = (from, outlet.to as usize);
+                *tally = Tally { sent, resent, lost, duplicated, ..*tally };
+                // The receiver's counts are at its end of the other direction.
+                let (_, tally) = &mut tallies[(outlet.link ^ 1) as usize];
+                let Tally { sent, resent, lost, duplicated, .. } = *tally;
+                *tally = Tally { sent, resent, lost, duplicated, ..inlet.tally };
+            }
+        }
+        tallies
     }
 }

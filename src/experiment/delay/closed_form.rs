@@ -16,11 +16,18 @@
 //! A signal that arrives exactly at a tick is heard after the step of that tick (`crate::engine::virtual_time`), hence *later than*.
 //! That also makes a delay of zero cost one period, as in lock-step: `s_k = k P`, the synchronous bound.
 //!
+//! Where layers are cut into groups, there are many ways from one end to a group, and the first to arrive counts:
+//!
+//! ```text
+//! a_{k,h} = min over groups g of layer k − 1 of  s_{k−1,g} + D_{g,h}
+//! ```
+//!
 //! Times are whole ticks of 2⁻²⁰ of the unit of model time, to which every period and delay is rounded before it is added.
 
 use crate::engine::virtual_time::VirtualSettings;
 use crate::engine::virtual_time::clocks::ClockLaws;
 use crate::engine::virtual_time::links::LinkLaws;
+use crate::network::NetworkSpec;
 
 /// Ticks in one unit of model time.
 const TICKS: f64 = 1_048_576.0;
@@ -54,47 +61,66 @@ impl Beat {
     }
 }
 
-/// The chain that a wave runs along.
+/// A group, or a layer that is whole, behind the switch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// When it acts.
+    pub beat: Beat,
+    /// The delay of the link from every group of the layer before, in ticks.
+    pub delays: Vec<u64>,
+}
+
+/// The chain of layers that a wave runs along.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
-    /// The layer that was switched.
-    pub source: Beat,
+    /// The groups of the layer that was switched.
+    pub source: Vec<Beat>,
     /// Its state has to take a step before anybody can hear of it: an output with a state of its own that is nudged.
     pub source_moves: bool,
-    /// The layers behind it, and the delay of the link that leads to each, in ticks.
-    pub hops: Vec<(Beat, u64)>,
+    /// The groups of every layer behind it.
+    pub hops: Vec<Vec<Hop>>,
 }
 
 impl Path {
     /// From the laws of a run: down from the output to layer 1, or up from the input. `None` where something is drawn, lost,
     /// withheld or has to wait for the line, so that there is no closed form.
-    pub fn of(settings: &VirtualSettings, is_downward: bool, source_moves: bool) -> Option<Self> {
-        let depth = settings.links.len();
+    pub fn of(
+        network: &NetworkSpec,
+        settings: &VirtualSettings,
+        is_downward: bool,
+        source_moves: bool,
+    ) -> Option<Self> {
+        let depth = network.depth();
         let layers: Vec<usize> = if is_downward { (1..=depth).rev().collect() } else { (0..=depth).collect() };
-        let beat = |layer: usize| Beat::of_laws(&settings.clocks[layer]);
-        let hop = |pair: &[usize]| {
-            let [upward, downward] = &settings.links[pair[0].min(pair[1])];
-            Some((beat(pair[1])?, delay(if is_downward { downward } else { upward })?))
+        let places = |layer: usize| (0..network.groups(layer)).map(move |group| (layer, group));
+        let beat = |place| Beat::of_laws(&settings.clock(place));
+        let hop = |from: usize, place| {
+            let delays = places(from).map(|from| delay(&settings.link(from, place))).collect::<Option<Vec<_>>>()?;
+            Some(Hop { beat: beat(place)?, delays })
         };
-        let hops = layers.windows(2).map(hop).collect::<Option<Vec<_>>>()?;
-        Some(Self { source: beat(layers[0])?, source_moves, hops })
+        let hops = layers.windows(2).map(|pair| places(pair[1]).map(|place| hop(pair[0], place)).collect());
+        let hops = hops.collect::<Option<Vec<_>>>()?;
+        Some(Self { source: places(layers[0]).map(beat).collect::<Option<_>>()?, source_moves, hops })
     }
 
-    /// The onset of every layer behind the source, in ticks.
-    pub fn onsets(&self) -> Vec<u64> {
-        let Beat { offset, period } = self.source;
-        let mut spoken = if self.source_moves { offset + period } else { offset };
-        let mut onset = |&(beat, delay): &(Beat, u64)| {
-            spoken = beat.step_after(spoken + delay);
-            spoken
+    /// The onset of every group of every layer behind the source, in ticks.
+    pub fn onsets(&self) -> Vec<Vec<u64>> {
+        let first = |beat: &Beat| if self.source_moves { beat.offset + beat.period } else { beat.offset };
+        let mut spoken: Vec<u64> = self.source.iter().map(first).collect();
+        let mut onsets = |layer: &Vec<Hop>| {
+            let arrival = |hop: &Hop| spoken.iter().zip(&hop.delays).map(|(spoken, delay)| spoken + delay).min();
+            spoken = layer.iter().map(|hop| hop.beat.step_after(arrival(hop).unwrap_or(u64::MAX / 2))).collect();
+            spoken.clone()
         };
-        self.hops.iter().map(&mut onset).collect()
+        self.hops.iter().map(&mut onsets).collect()
     }
 
-    /// The same with no delays: every layer waits for its own next step only.
+    /// The same with no delays: everybody waits for the next step only.
     #[must_use]
     pub fn synchronous(&self) -> Self {
-        Self { hops: self.hops.iter().map(|&(beat, _)| (beat, 0)).collect(), ..self.clone() }
+        let at_once = |hop: &Hop| Hop { delays: vec![0; hop.delays.len()], ..hop.clone() };
+        let hops = self.hops.iter().map(|layer| layer.iter().map(at_once).collect()).collect();
+        Self { hops, ..self.clone() }
     }
 }
 
@@ -119,15 +145,37 @@ pub fn units(ticks: u64) -> f64 {
 mod tests {
     use super::*;
 
+    /// Of layers that are whole.
+    fn path(source: Beat, source_moves: bool, hops: &[(Beat, u64)]) -> Path {
+        let hops = hops.iter().map(|&(beat, delay)| vec![Hop { beat, delays: vec![delay] }]).collect();
+        Path { source: vec![source], source_moves, hops }
+    }
+
+    fn onsets(path: &Path) -> Vec<u64> {
+        path.onsets().into_iter().flatten().collect()
+    }
+
+    /// By hand: of two ways to the same group the shorter one counts, though its first link is the slower.
+    #[test]
+    fn of_several_ways_the_first_to_arrive_counts() {
+        let beat = Beat::of(0.0, 1.0);
+        let hop = |delays: &[f64]| Hop { beat, delays: delays.iter().map(|&delay| ticks(delay)).collect() };
+        let hops = vec![vec![hop(&[0.0]), hop(&[2.5])], vec![hop(&[4.0, 0.0]), hop(&[0.0, 9.0])]];
+        let path = Path { source: vec![beat], source_moves: false, hops };
+        // 0 → 1 and 0 + 2.5 → 3; then min(1 + 4, 3 + 0) → 4, and min(1 + 0, 3 + 9) → 2.
+        assert_eq!(path.onsets(), [[ticks(1.0), ticks(3.0)], [ticks(4.0), ticks(2.0)]]);
+        assert_eq!(path.synchronous().onsets(), [[ticks(1.0); 2], [ticks(2.0); 2]]);
+    }
+
     fn chain(hops: usize, (offset, period, delay): (f64, f64, f64)) -> Path {
         let beat = Beat::of(offset, period);
-        Path { source: beat, source_moves: false, hops: vec![(beat, ticks(delay)); hops] }
+        path(beat, false, &vec![(beat, ticks(delay)); hops])
     }
 
     /// Worked out by hand, on paper: at every tick 0, P, 2P, …
     #[test]
     fn onsets_by_hand() {
-        let at = |laws| chain(3, laws).onsets().into_iter().map(units).collect::<Vec<f64>>();
+        let at = |laws| onsets(&chain(3, laws)).into_iter().map(units).collect::<Vec<f64>>();
         assert_eq!(at((0.0, 1.0, 0.0)), [1.0, 2.0, 3.0], "no delay: a step each");
         assert_eq!(at((0.0, 1.0, 0.5)), [1.0, 2.0, 3.0], "arrives in time for the next step");
         assert_eq!(at((0.0, 1.0, 1.0)), [2.0, 4.0, 6.0], "arrives with the step, and is heard after it");
@@ -140,12 +188,12 @@ mod tests {
     #[test]
     fn layers_may_have_clocks_of_their_own() {
         let hops = vec![(Beat::of(0.0, 0.75), ticks(1.0)), (Beat::of(2.0, 0.5), ticks(0.25))];
-        let path = Path { source: Beat::of(0.0, 1.0), source_moves: false, hops };
+        let path = path(Beat::of(0.0, 1.0), false, &hops);
         // Arrives at 1, step at 1.5; arrives at 1.75, before the second layer's clock has begun: its first step is at 2.5.
-        assert_eq!(path.onsets(), [ticks(1.5), ticks(2.5)]);
+        assert_eq!(onsets(&path), [ticks(1.5), ticks(2.5)]);
         let moved = Path { source_moves: true, ..path };
         // The source steps at 1; arrives at 2, step at 2.25; arrives at 2.5 with a step, so the next, at 3.
-        assert_eq!(moved.onsets(), [ticks(2.25), ticks(3.0)]);
-        assert_eq!(moved.synchronous().onsets(), [ticks(1.5), ticks(2.5)]);
+        assert_eq!(onsets(&moved), [ticks(2.25), ticks(3.0)]);
+        assert_eq!(onsets(&moved.synchronous()), [ticks(1.5), ticks(2.5)]);
     }
 }

@@ -11,7 +11,7 @@
 use serde::Serialize;
 
 use super::{DelayError, Direction, Request, Row, measure};
-use crate::config::{Config, Precision};
+use crate::config::{Config, Groups, Precision};
 use crate::math::Real;
 
 /// The farthest hidden layer of one network.
@@ -90,6 +90,9 @@ fn at_depth(config: &Config, depth: usize) -> Result<Config, DelayError> {
     let unfit = |what: &str| {
         Err(DelayError::Unfit(format!("{what} has no meaning at another depth; leave it out, or --depths")))
     };
+    if config.model.groups != Groups::Count(1) {
+        return unfit("model.groups");
+    }
     if !config.clocks.of_layer.is_empty() {
         return unfit("clocks.\"LAYER\"");
     }

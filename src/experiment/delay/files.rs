@@ -1,7 +1,7 @@
 //! What `asynapse delay` leaves in its folder: the table, the figures with the CSV that drew them, and the timeline.
 //!
 //! ```text
-//! delay.csv            one row per wave and layer                 delay-WAVE.*      time over hops
+//! delay.csv            one row per wave, layer and group                 delay-WAVE.*      time over hops
 //! delay.json           the same, with everything that was asked   heat-WAVE.*       log₁₀ ‖x − x̄‖ over layer and time
 //!                                                                errors-WAVE.*     log₁₀ ‖x − f(a)‖, in predictive coding
 //! depth.csv            the farthest layer of every depth          depth-WAVE-time.*, depth-WAVE-displacement.*
@@ -121,9 +121,17 @@ impl<'a> FarRow<'a> {
 }
 
 pub(super) fn source(wave: &Wave) -> Source<'_> {
-    let arrivals = wave.rows.iter().filter_map(|row| Some((row.layer, row.arrival?))).collect();
+    let arrivals = wave.rows.iter().filter_map(|row| Some((row.node, row.arrival?))).collect();
     let name = format!("wave {}", wave.direction.name());
-    Source { name, switch: wave.switch.clone(), length: wave.length, seen: &wave.seen, arrivals, homes: Vec::new() }
+    Source {
+        name,
+        switch: wave.switch.clone(),
+        length: wave.length,
+        seen: &wave.seen,
+        arrivals,
+        names: wave.names.clone(),
+        homes: Vec::new(),
+    }
 }
 
 pub(super) fn origin(direction: Direction) -> &'static str {

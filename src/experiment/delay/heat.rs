@@ -17,8 +17,8 @@ const FAINTEST: f64 = 1e-15;
 /// Writes both; what never was, or does not exist in this energy, is left out.
 pub(super) fn write(wave: &Wave, folder: &Path) -> Result<(), PlotError> {
     let name = wave.direction.name();
-    let displacements = |row: &Row| wave.seen.tracks[row.layer].trajectory.as_slice();
-    let errors = |row: &Row| wave.seen.tracks[row.layer].errors.as_slice();
+    let displacements = |row: &Row| wave.seen.tracks[row.node].trajectory.as_slice();
+    let errors = |row: &Row| wave.seen.tracks[row.node].errors.as_slice();
     let maps = [
         ("heat", heat(wave, &displacements, ("log10 of the displacement from rest", "displacement"))),
         ("errors", heat(wave, &errors, ("log10 of the prediction error", "error norm"))),
@@ -59,14 +59,14 @@ fn heat<'a>(
     let digits = if end < 100.0 { 2 } else { 1 };
     // Layer 1 at the bottom, whichever way the wave ran.
     let mut rows: Vec<&Row> = wave.rows.iter().collect();
-    rows.sort_by_key(|row| row.layer);
+    rows.sort_by_key(|row| row.node);
     Some(Heatmap {
         title: format!("Wave {}: {title}; {}", wave.direction.name(), wave.switch),
         x: (
             format!("time after the switch ({})", wave.unit),
             times.iter().map(|time| format!("{time:.digits$}")).collect(),
         ),
-        y: ("layer".to_owned(), rows.iter().map(|row| row.layer.to_string()).collect()),
+        y: ("layer".to_owned(), rows.iter().map(|row| row.name(wave).to_owned()).collect()),
         values: rows.into_iter().map(row).collect(),
         label: label.to_owned(),
         log: true,

@@ -94,6 +94,11 @@ pub struct Row {
     pub direction: Direction,
     /// Which layer.
     pub layer: usize,
+    /// Which of its groups; 0 where it is whole.
+    pub group: usize,
+    /// The number of the node in what was seen: the layer's, where layers are whole.
+    #[serde(skip)]
+    pub node: usize,
     /// Links between it and the switch.
     pub hops: usize,
     /// The first step after which any bit differed.
@@ -121,6 +126,11 @@ pub struct Row {
 }
 
 impl Row {
+    /// What it is called in this wave.
+    pub fn name<'a>(&self, wave: &'a Wave) -> &'a str {
+        wave.names.get(self.node).map_or("", String::as_str)
+    }
+
     /// True if the layer had come to rest by the end of the run.
     pub fn is_at_rest(&self) -> bool {
         self.residual <= AT_REST * self.displacement
@@ -144,8 +154,10 @@ pub struct Wave {
     pub direction: Direction,
     /// What was done at t = 0.
     pub switch: String,
-    /// One per layer that can move, nearest first.
+    /// One per layer or group that can move, nearest first.
     pub rows: Vec<Row>,
+    /// What nodes are called, in their order.
+    pub names: Vec<String>,
     /// How long the run was, in units of model time, or milliseconds on the wall clock.
     pub length: f64,
     /// The name of that unit.

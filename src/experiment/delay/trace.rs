@@ -23,7 +23,7 @@ pub const MICROSECONDS: f64 = 1000.0;
 /// Most records of a file: some 10 MB.
 pub const RECORDS_MOST: usize = 100_000;
 /// Tracks of a process begin at this number times its own: viewers take the number of a track for unique, and 0 for no thread at all.
-const TRACKS: u64 = 1000;
+const TRACKS: u64 = 1_000_000;
 /// Length of a slice, if there is room until the next on its track.
 const SLICE: f64 = 250.0;
 /// Share of the room that a slice takes.
@@ -41,6 +41,8 @@ pub struct Source<'a> {
     pub seen: &'a Seen,
     /// Layer and time of the wave's arrival.
     pub arrivals: Vec<(usize, f64)>,
+    /// What layers and groups are called.
+    pub names: Vec<String>,
     /// The process in which each layer lives; empty: all in one.
     pub homes: Vec<usize>,
 }
@@ -242,10 +244,11 @@ fn named(pid: u64, source: &Source<'_>, layers: usize) -> Vec<Json> {
         .collect();
     records.extend([name(0, "phase".to_owned()), order(0)]);
     for layer in 0..layers {
-        let what = match layer {
-            0 => "layer 0 (input)".to_owned(),
-            last if last + 1 == layers => format!("layer {last} (output)"),
-            layer => format!("layer {layer}"),
+        let called = source.names.get(layer).cloned().unwrap_or_else(|| layer.to_string());
+        let what = match called.split('.').next() {
+            Some("0") => format!("layer {called} (input)"),
+            _ if layer + 1 == layers => format!("layer {called} (output)"),
+            _ => format!("layer {called}"),
         };
         records.extend([name(layer + 1, what), order(layer + 1)]);
     }

@@ -29,6 +29,7 @@ fn source(seen: &Seen) -> Source<'_> {
         length,
         seen,
         arrivals: vec![(0, 2.0)],
+        names: Vec::new(),
         homes: Vec::new(),
     }
 }

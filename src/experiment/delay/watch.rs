@@ -1,4 +1,4 @@
-//! What a wave does to every layer: an observer of a run in virtual time, or of stamps taken from a wall clock.
+//! What a wave does to every layer or group: an observer of a run in virtual time, or of stamps taken from a wall clock.
 //!
 //! It keeps, per layer, the displacement from rest after every step, the first step after which any bit is not what it is without the
 //! switch, and what was sent and what arrived. Nothing in the run depends on it.
@@ -17,7 +17,7 @@ pub enum Happened {
     Step {
         /// When, from the switch on.
         time: f64,
-        /// Who.
+        /// Which node: the layer, where layers are whole.
         layer: usize,
         /// Its number in this phase.
         step: u64,
@@ -59,7 +59,7 @@ pub struct Track {
 /// Everything that was seen of a run.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// One per layer.
+    /// One per layer, or per group where layers are cut, in the order of nodes.
     pub tracks: Vec<Track>,
     /// In the order in which it happened, at most `events_most`.
     pub events: Vec<Happened>,
@@ -120,7 +120,7 @@ impl<T: Real> Watch<T> {
 
 impl<T: Real> Observer<T> for Watch<T> {
     fn stepped(&mut self, stepped: &Stepped<'_, T>) {
-        let (layer, step) = (stepped.layer, stepped.step);
+        let (layer, step) = (stepped.node, stepped.step);
         let elapsed = stepped.time.since(self.began);
         let displacement = stepped.state.map(|state| {
             let rest = values(&self.rest[layer]);

@@ -88,7 +88,7 @@ impl<T: Real> Bench<T> {
         let record = network.run_phase(&self.free, self.limits)?;
         is_at_rest(&record)?;
         let is_state = |extract| if let Extract::State(state) = extract { Some(state) } else { None };
-        let states = network.extract(Wanted::State)?.into_iter().filter_map(is_state).collect();
+        let states = network.extract_of_nodes(Wanted::State)?.into_iter().filter_map(is_state).collect();
         Ok((network, states))
     }
 
@@ -129,32 +129,37 @@ impl<T: Real> Bench<T> {
         }
         let length = network.now().since(began).units();
         let seen = taken(&seen);
-        let rows = self.rows(direction, threshold, &seen, &record);
+        let rows = self.rows(direction, threshold, &seen, &network.residuals());
         let unit = "model time";
-        Ok(Wave { direction, switch: self.switch(direction), rows, length, unit, seen })
+        let names = self.network.places().map(|place| self.network.name_of(place)).collect();
+        Ok(Wave { direction, switch: self.switch(direction), rows, names, length, unit, seen })
     }
 
-    fn rows(&self, direction: Direction, threshold: f64, seen: &Seen, record: &PhaseRecord) -> Vec<Row> {
+    fn rows(&self, direction: Direction, threshold: f64, seen: &Seen, residuals: &[f64]) -> Vec<Row> {
         let is_downward = direction == Direction::Down;
         let source_moves = is_downward
             && self.network.energy().has_output_state()
             && matches!(self.taught.motion, Motion::Relax { teaching: Teaching::Nudged(_), .. });
-        let path = Path::of(&self.settings, is_downward, source_moves);
+        let path = Path::of(&self.network, &self.settings, is_downward, source_moves);
         let expected = path.as_ref().map(Path::onsets);
         let synchronous = path.map(|path| path.synchronous().onsets());
-        let at = |onsets: &Option<Vec<u64>>, hops: usize| Some(units(*onsets.as_ref()?.get(hops - 1)?));
-        let row = |(hops, layer): (usize, usize)| {
-            let track = &seen.tracks[layer];
-            let residual = record.reports[layer].residual;
+        let at = |onsets: &Option<Vec<Vec<u64>>>, hops: usize, group: usize| {
+            Some(units(*onsets.as_ref()?.get(hops - 1)?.get(group)?))
+        };
+        let row = |(hops, layer, group): (usize, usize, usize)| {
+            let node = (0..layer).map(|below| self.network.groups(below)).sum::<usize>() + group;
+            let (track, residual) = (&seen.tracks[node], residuals[node]);
             let end = track.trajectory.last().map_or(0.0, |&(_, displacement)| displacement);
             let measured = rise(&track.trajectory, threshold, residual <= AT_REST * end);
             Row {
                 direction,
                 layer,
+                group,
+                node,
                 hops,
                 arrival: track.arrival.map(units),
-                closed_form: at(&expected, hops),
-                synchronous: at(&synchronous, hops),
+                closed_form: at(&expected, hops, group),
+                synchronous: at(&synchronous, hops, group),
                 onset: measured.onset,
                 rise10: measured.rise[0],
                 rise50: measured.rise[1],
@@ -165,7 +170,8 @@ impl<T: Real> Bench<T> {
                 residual,
             }
         };
-        self.places(direction).map(row).collect()
+        let groups = |(hops, layer)| (0..self.network.groups(layer)).map(move |group| (hops, layer, group));
+        self.places(direction).flat_map(groups).map(row).collect()
     }
 
     /// Hops and layer of everyone behind the switch that can move.
@@ -226,8 +232,8 @@ fn fits(config: &Config) -> Result<(), DelayError> {
              links of its own has the bits of lock-step",
         );
     }
-    if config.model.groups != Groups::Count(1) {
-        return unfit("model.groups: groups of neurons are not watched by themselves; leave it out");
+    if config.model.groups != Groups::Count(1) && config.schedule.mode != ScheduleMode::VirtualTime {
+        return unfit("model.groups: on the wall clock groups of neurons are not watched by themselves; leave it out");
     }
     if config.model.widths.len() < 3 {
         return unfit("model.widths: a wave needs a hidden layer to run through; give three numbers or more");

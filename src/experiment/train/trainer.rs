@@ -1,5 +1,6 @@
 //! The loop over epochs and batches.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -265,14 +266,18 @@ impl<'a, T: Real> Trainer<'a, T> {
         self.metrics.flush()?;
         self.layers.flush()?;
         self.flush_events()?;
-        write_links(&self.run, &self.links())
+        write_links(&self.run, &self.network, &self.links())
     }
 
     /// What has happened on every link since the run began.
     fn links(&self) -> Vec<((usize, usize), Tally)> {
-        let before = |link: (usize, usize)| self.began_at.links.iter().find(|(known, _)| *known == link);
+        let before: BTreeMap<(usize, usize), &Tally> =
+            self.began_at.links.iter().map(|(link, tally)| (*link, tally)).collect();
         let tallies = self.machine.as_ref().map(Machine::tallies).unwrap_or_default().into_iter();
-        tallies.map(|(link, tally)| (link, before(link).map_or(tally, |(_, before)| tally.plus(before)))).collect()
+        let since = |(link, tally): ((usize, usize), Tally)| {
+            (link, before.get(&link).map_or(tally, |before| tally.plus(before)))
+        };
+        tallies.map(since).collect()
     }
 
     fn summary(&self, validation: Option<Evaluation>, test: Evaluation) -> Summary {

@@ -158,7 +158,9 @@ pub fn measure<T: Real>(request: &Request, direction: Direction) -> Result<WallW
     };
     let Merged { seen, arrows, arrows_too_early, length, .. } = merged;
     let plain = rows.iter().map(plain).collect();
-    let wave = Wave { direction, switch: bench.switch(direction), rows: plain, length, unit: "ms of wall clock", seen };
+    let names = bench.network.places().map(|place| bench.network.name_of(place)).collect();
+    let (switch, unit) = (bench.switch(direction), "ms of wall clock");
+    let wave = Wave { direction, switch, rows: plain, names, length, unit, seen };
     let offsets = if is_one { Vec::new() } else { offsets.into_iter().enumerate().map(of).collect() };
     Ok(WallWave { wave, rows, homes, offsets, arrows, arrows_too_early })
 }
@@ -290,6 +292,8 @@ fn plain(row: &WallRow) -> Row {
     Row {
         direction,
         layer,
+        group: 0,
+        node: layer,
         hops,
         arrival,
         closed_form,

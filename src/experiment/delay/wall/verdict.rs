@@ -94,7 +94,15 @@ mod tests {
             residual: 0.0,
         };
         let (direction, seen) = (Direction::Down, Seen::default());
-        let wave = Wave { direction, switch: String::new(), rows: Vec::new(), length: 9.0, unit: "ms", seen };
+        let wave = Wave {
+            direction,
+            switch: String::new(),
+            rows: Vec::new(),
+            names: Vec::new(),
+            length: 9.0,
+            unit: "ms",
+            seen,
+        };
         WallWave { wave, rows: vec![row], homes: vec![0], offsets: Vec::new(), arrows: 10, arrows_too_early }
     }
 
