@@ -356,9 +356,9 @@ fn the_wave_arrives_at_every_group_by_the_fastest_way() {
         let row = down.rows.iter().find(|row| (row.layer, row.group) == (layer, group)).expect("a row");
         row.arrival.expect("it arrives")
     };
-    // By hand. The output speaks at 0. 3.0 hears it at 1.5 and steps at 2; 3.1 hears it at 6 and steps at 7; 3.2 hears it at 1.5, its
-    // clock begins at 2.5: 3.5.
-    assert_eq!([at(3, 0), at(3, 1), at(3, 2)], [2.0, 7.0, 3.5]);
+    // By hand. The output speaks at 0. 3.0 hears it at 1.5 and steps at 2; 3.1 would hear it at 6 and step at 7, but hears
+    // before of 2.1, which has moved at 3.75, at 5.25: 6. 3.2 hears it at 1.5, its clock begins at 2.5: 3.5.
+    assert_eq!([at(3, 0), at(3, 1), at(3, 2)], [2.0, 6.0, 3.5]);
     // From 3.0 at 3.5: step at 4. The clock of 2.1 steps at 3.75. From 3.2 at once at 3.5, not from 3.0 at 9.25: 4.
     assert_eq!([at(2, 0), at(2, 1), at(2, 2)], [4.0, 3.75, 4.0]);
     // Not from 2.0 and 2.2 at 13, but from 2.1 at 4.25: 5. The others from 2.1 at 5.25: 6.

@@ -143,8 +143,8 @@ impl<T: Real> Bench<T> {
         let path = Path::of(&self.network, &self.settings, is_downward, source_moves);
         let expected = path.as_ref().map(Path::onsets);
         let synchronous = path.map(|path| path.synchronous().onsets());
-        let at = |onsets: &Option<Vec<Vec<u64>>>, hops: usize, group: usize| {
-            Some(units(*onsets.as_ref()?.get(hops - 1)?.get(group)?))
+        let at = |onsets: &Option<Vec<Vec<Option<u64>>>>, layer: usize, group: usize| {
+            onsets.as_ref()?.get(layer)?.get(group).copied().flatten().map(units)
         };
         let row = |(hops, layer, group): (usize, usize, usize)| {
             let node = (0..layer).map(|below| self.network.groups(below)).sum::<usize>() + group;
@@ -158,8 +158,8 @@ impl<T: Real> Bench<T> {
                 node,
                 hops,
                 arrival: track.arrival.map(units),
-                closed_form: at(&expected, hops, group),
-                synchronous: at(&synchronous, hops, group),
+                closed_form: at(&expected, layer, group),
+                synchronous: at(&synchronous, layer, group),
                 onset: measured.onset,
                 rise10: measured.rise[0],
                 rise50: measured.rise[1],

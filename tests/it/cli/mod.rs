@@ -23,6 +23,7 @@ mod hostile;
 mod hosts;
 #[cfg(unix)]
 mod interrupted;
+mod late_groups;
 #[cfg(target_os = "linux")]
 mod namespaces;
 #[cfg(target_os = "linux")]
