@@ -306,6 +306,11 @@ fn numbers_are_bounded_by_the_network() {
         assert!(order.numbers(layer, bounds(&network)).is_err(), "{order:?} for layer {layer}");
         assert!(order.clone().with::<f32>(Vec::new(), layer, bounds(&network)).is_err() || layer > 2, "{order:?}");
     }
+    // No layer stands above the last number there is.
+    for parcel in [Parcel::Weights(None), Parcel::Estimate, Parcel::Feedback(None)] {
+        let refused = Tiding::Extract(usize::MAX, parcel.clone()).numbers(bounds(&network));
+        assert!(matches!(refused, Err(WireError::Field { field: "the layer", .. })), "{parcel:?}: {refused:?}");
+    }
     let short = Order::Present { batch: 2, data: true, target: false }.with(vec![0.0_f32; 5], 0, bounds(&network));
     assert!(short.is_err(), "fewer numbers than said");
 }
