@@ -132,8 +132,11 @@ impl RunDirectory {
                 text.trim_end().parse::<u64>().map_err(problem)?
             }
         };
-        write_atomic(&path, format!("{}\n", generation + 1).as_bytes())?;
-        Ok(generation + 1)
+        let next = generation.checked_add(1);
+        let next =
+            next.ok_or_else(|| RunError::content(&path, "holds the last number there is; write a smaller one"))?;
+        write_atomic(&path, format!("{next}\n").as_bytes())?;
+        Ok(next)
     }
 
     /// Where it is.

@@ -99,3 +99,13 @@ fn a_generation_is_counted_on_the_disk_and_never_guessed() {
     let problem = run.next_generation().expect_err("no number").to_string();
     assert!(problem.contains("generation") && problem.contains("number"), "{problem}");
 }
+
+#[test]
+fn the_last_generation_there_is_has_no_next_one() {
+    let (_parent, run, _) = run();
+    let write = |number: u64| fs::write(run.file("generation"), format!("{number}\n")).expect("write");
+    write(u64::MAX - 1);
+    assert_eq!(run.next_generation().expect("one is left"), u64::MAX);
+    let refused = run.next_generation().expect_err("none is left").to_string();
+    assert!(refused.contains("generation: holds the last number"), "{refused}");
+}
