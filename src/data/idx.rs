@@ -87,7 +87,7 @@ struct Stack {
     digest: String,
 }
 
-/// Opens the file, finds out whether it is compressed, and reads it to its end.
+/// Opens the file and reads it to its end.
 fn read_stack(path: &Path, kind: Kind) -> Result<Stack, DataError> {
     let failed = |source| DataError::io("read", path, source);
     let refused = |source| DataError::Idx { path: path.to_path_buf(), source };
@@ -97,22 +97,27 @@ fn read_stack(path: &Path, kind: Kind) -> Result<Stack, DataError> {
         return Err(refused(IdxProblem::NotAFile));
     }
     let mut stored = HashingReader::new(File::open(path).map_err(failed)?);
-    let mut start = Vec::new();
-    (&mut stored).take(GZIP_MAGIC.len() as u64).read_to_end(&mut start).map_err(failed)?;
-    let compressed = start == GZIP_MAGIC;
-    let mut whole = Cursor::new(start).chain(BufReader::with_capacity(1 << 16, &mut stored));
-    let outcome = if compressed {
-        parse(&mut MultiGzDecoder::new(whole), kind, None)
-    } else {
-        parse(&mut whole, kind, Some(about.len()))
-    };
-    let (dimensions, header, data) = outcome.map_err(|stop| match stop {
+    let (dimensions, header, data) = unpack(&mut stored, kind, about.len()).map_err(|stop| match stop {
         Stop::Refused(problem) => refused(problem),
-        Stop::Unreadable(source) if compressed && is_about_gzip(&source) => refused(IdxProblem::BadGzip { source }),
         Stop::Unreadable(source) => failed(source),
     })?;
     let digest = stored.finish();
     Ok(Stack { dimensions, header, data, digest })
+}
+
+/// Finds out whether a stream of this length is compressed, and reads it to its end.
+pub(crate) fn unpack(stored: &mut impl Read, kind: Kind, length: u64) -> Result<Parsed, Stop> {
+    let mut start = Vec::new();
+    stored.take(GZIP_MAGIC.len() as u64).read_to_end(&mut start)?;
+    let compressed = start == GZIP_MAGIC;
+    let mut whole = Cursor::new(start).chain(BufReader::with_capacity(1 << 16, stored));
+    if !compressed {
+        return parse(&mut whole, kind, Some(length));
+    }
+    parse(&mut MultiGzDecoder::new(whole), kind, None).map_err(|stop| match stop {
+        Stop::Unreadable(source) if is_about_gzip(&source) => IdxProblem::BadGzip { source }.into(),
+        other => other,
+    })
 }
 
 /// Whether an error tells of the compressed stream rather than of the disk.
@@ -121,7 +126,8 @@ fn is_about_gzip(error: &io::Error) -> bool {
 }
 
 /// Why parsing stopped, before the file's name is added.
-enum Stop {
+#[derive(Debug)]
+pub(crate) enum Stop {
     Refused(IdxProblem),
     Unreadable(io::Error),
 }
@@ -139,7 +145,7 @@ impl From<io::Error> for Stop {
 }
 
 /// Dimensions, header bytes and data of an uncompressed stream whose length may be known.
-type Parsed = ([usize; 3], Vec<u8>, Vec<u8>);
+pub(crate) type Parsed = ([usize; 3], Vec<u8>, Vec<u8>);
 
 /// Reads header and data, and makes sure that nothing is missing and nothing follows.
 fn parse(stream: &mut impl Read, kind: Kind, length: Option<u64>) -> Result<Parsed, Stop> {

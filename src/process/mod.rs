@@ -39,7 +39,7 @@ pub mod reception;
 #[cfg(unix)]
 mod socket;
 #[cfg(unix)]
-mod start;
+pub(crate) mod start;
 #[cfg(unix)]
 mod supervisor;
 #[cfg(unix)]

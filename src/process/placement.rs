@@ -183,7 +183,7 @@ impl Placement {
     }
 
     /// The links that leave a worker: their lower layer, and the worker at their other end.
-    pub(super) fn borders(&self, worker: usize) -> Vec<(usize, usize)> {
+    pub(crate) fn borders(&self, worker: usize) -> Vec<(usize, usize)> {
         // Whether a worker has groups of a layer.
         let lives = self.parts.iter().map(|part| {
             let mut lives = vec![false; self.groups.len()];

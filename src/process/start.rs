@@ -23,29 +23,29 @@ use crate::signal::Message;
 
 /// A worker's part of a network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Task {
-    pub(super) run: [u8; 16],
-    pub(super) generation: u64,
-    pub(super) worker: usize,
+pub(crate) struct Task {
+    pub(crate) run: [u8; 16],
+    pub(crate) generation: u64,
+    pub(crate) worker: usize,
     /// For every worker its nodes: layers, or their groups where they are cut.
-    pub(super) placement: Vec<Vec<usize>>,
-    pub(super) network: NetworkSpec,
-    pub(super) dtype: Dtype,
-    pub(super) schedule: Schedule,
-    pub(super) message: Message,
-    pub(super) rate: f64,
-    pub(super) optimizer: OptimizerSpec,
-    pub(super) numerics: Numerics,
-    pub(super) stall_s: f64,
-    pub(super) batch_most: usize,
-    pub(super) transport: Transport,
+    pub(crate) placement: Vec<Vec<usize>>,
+    pub(crate) network: NetworkSpec,
+    pub(crate) dtype: Dtype,
+    pub(crate) schedule: Schedule,
+    pub(crate) message: Message,
+    pub(crate) rate: f64,
+    pub(crate) optimizer: OptimizerSpec,
+    pub(crate) numerics: Numerics,
+    pub(crate) stall_s: f64,
+    pub(crate) batch_most: usize,
+    pub(crate) transport: Transport,
     /// What is imposed on clocks and links, as JSON: laws are told apart by their shape, which bincode can't do.
-    pub(super) laws: Option<String>,
+    pub(crate) laws: Option<String>,
 }
 
 impl Task {
     /// How long nothing may move, if it is a time.
-    pub(super) fn stall(&self) -> Result<Duration, ProcessError> {
+    pub(crate) fn stall(&self) -> Result<Duration, ProcessError> {
         Duration::try_from_secs_f64(self.stall_s)
             .map_err(|error| ProcessError::talk(format!("the task's patience of {} s: {error}", self.stall_s)))
     }
@@ -53,7 +53,7 @@ impl Task {
 
 /// From the coordinator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) enum Instruction {
+pub(crate) enum Instruction {
     Task(Box<Task>),
     /// TCP addresses of all workers, where they have one.
     Connect(Vec<Option<SocketAddr>>),
@@ -61,7 +61,7 @@ pub(super) enum Instruction {
 
 /// From a worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// At this TCP address, or on the Unix socket whose name everybody knows.
     Listening(Option<SocketAddr>),
     Ready,

@@ -71,7 +71,7 @@ pub struct Position {
 }
 
 #[derive(Serialize, Deserialize)]
-struct State {
+pub(crate) struct State {
     format: u32,
     position: Position,
     updates: Vec<[u64; 2]>,
@@ -215,33 +215,44 @@ pub fn newest<T: Real>(run: &Path, network: &NetworkSpec) -> Result<Found<T>, Ru
 pub fn read<T: Real>(path: &Path, network: &NetworkSpec) -> Result<(Snapshot<T>, Position), RunError> {
     let state_path = path.join("state.json");
     let text = fs::read_to_string(&state_path).map_err(RunError::io("read", &state_path))?;
-    let state: State = serde_json::from_str(&text).map_err(|error| {
-        let problem =
-            format!("is damaged: {} bytes with SHA-256 {} are no state: {error}", text.len(), sha256(text.as_bytes()));
-        RunError::content(&state_path, problem)
-    })?;
-    if state.format != FORMAT {
-        let problem = format!("has format {}, this program reads {FORMAT}", state.format);
-        return Err(RunError::content(&state_path, problem));
-    }
-    let actual = sha256(text.replacen(&state.state_sha256, "", 1).as_bytes());
-    if actual != state.state_sha256 {
-        let problem = format!("is damaged: its text has SHA-256 {actual}, {} stands in it", state.state_sha256);
-        return Err(RunError::content(&state_path, problem));
-    }
+    let state = parse_state(&text).map_err(|problem| RunError::content(&state_path, problem))?;
     let model_path = path.join("model.safetensors");
     let model = read_checked(&model_path, &state.model_sha256)?;
     let weights = parse_model(&model, network).map_err(|problem| RunError::content(&model_path, problem))?;
     let optimizer_path = path.join("optimizer.safetensors");
     let bytes = read_checked(&optimizer_path, &state.optimizer_sha256)?;
-    let optimizers = parse_optimizer(&bytes, &state.updates, network.depth())
+    let snapshot = parse_rest(weights, &bytes, (&state.updates, &state.feedback_updates), network)
         .map_err(|problem| RunError::content(&optimizer_path, problem))?;
-    let feedback = feedback::parse(&bytes, &state.feedback_updates, network)
-        .map_err(|problem| RunError::content(&optimizer_path, problem))?;
-    let precisions =
-        precision::parse(&bytes, network).map_err(|problem| RunError::content(&optimizer_path, problem))?;
-    let states = states::parse(&bytes, network).map_err(|problem| RunError::content(&optimizer_path, problem))?;
-    Ok((Snapshot { weights, optimizers, feedback, precisions, states }, state.position))
+    Ok((snapshot, state.position))
+}
+
+/// What `state.json` says, if it is as it was written.
+pub(crate) fn parse_state(text: &str) -> Result<State, String> {
+    let state: State = serde_json::from_str(text).map_err(|error| {
+        format!("is damaged: {} bytes with SHA-256 {} are no state: {error}", text.len(), sha256(text.as_bytes()))
+    })?;
+    if state.format != FORMAT {
+        return Err(format!("has format {}, this program reads {FORMAT}", state.format));
+    }
+    let actual = sha256(text.replacen(&state.state_sha256, "", 1).as_bytes());
+    if actual != state.state_sha256 {
+        return Err(format!("is damaged: its text has SHA-256 {actual}, {} stands in it", state.state_sha256));
+    }
+    Ok(state)
+}
+
+/// What `optimizer.safetensors` holds beside these weights; updates of the weights and of the feedback weights are told.
+pub(crate) fn parse_rest<T: Real>(
+    weights: Weights<T>,
+    bytes: &[u8],
+    (updates, feedback_updates): (&[[u64; 2]], &[u64]),
+    network: &NetworkSpec,
+) -> Result<Snapshot<T>, String> {
+    let optimizers = parse_optimizer(bytes, updates, network.depth())?;
+    let feedback = feedback::parse(bytes, feedback_updates, network)?;
+    let precisions = precision::parse(bytes, network)?;
+    let states = states::parse(bytes, network)?;
+    Ok(Snapshot { weights, optimizers, feedback, precisions, states })
 }
 
 /// Reads weights alone, from any file with the names of an `nn.Sequential` state dict.
@@ -332,7 +343,8 @@ fn tensor<T: Real>(tensors: &SafeTensors<'_>, name: &str) -> Result<(Vec<usize>,
     Ok((view.shape().to_vec(), numbers))
 }
 
-fn parse_model<T: Real>(bytes: &[u8], network: &NetworkSpec) -> Result<Weights<T>, String> {
+/// What `model.safetensors` holds, held against the network.
+pub(crate) fn parse_model<T: Real>(bytes: &[u8], network: &NetworkSpec) -> Result<Weights<T>, String> {
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| format!("is not a safetensors file: {error}"))?;
     let mut weights = Vec::with_capacity(network.depth());
     for (index, pair) in network.widths().windows(2).enumerate() {

@@ -12,9 +12,9 @@ pub const FILE: &str = "events.log";
 
 /// A log that is read from its beginning.
 #[derive(Debug)]
-pub struct Records {
+pub struct Records<R = BufReader<File>> {
     path: PathBuf,
-    file: BufReader<File>,
+    file: R,
 }
 
 impl Records {
@@ -24,7 +24,14 @@ impl Records {
     /// A file that cannot be read.
     pub fn open(path: &Path) -> Result<Self, RunError> {
         let file = File::open(path).map_err(RunError::io("opened", path))?;
-        Ok(Self { path: path.to_path_buf(), file: BufReader::new(file) })
+        Ok(Self::of(path, BufReader::new(file)))
+    }
+}
+
+impl<R: Read> Records<R> {
+    /// Reads one from anywhere; `path` stands for it in messages.
+    pub fn of(path: &Path, file: R) -> Self {
+        Self { path: path.to_path_buf(), file }
     }
 
     /// The next record; `None` at the end, and at a record that was torn by a crash.

@@ -26,7 +26,8 @@ pub const CALL: usize = 36;
 pub const CHALLENGE: usize = 68;
 /// Bytes of the caller's hello with its proof.
 pub const RESPONSE: usize = HELLO + 32;
-const HELLO: usize = 56;
+/// Bytes of the hello alone.
+pub(crate) const HELLO: usize = 56;
 
 /// What every process of a run knows and nobody else.
 #[derive(Clone, PartialEq, Eq)]
@@ -168,13 +169,14 @@ pub fn verify(
     response: &[u8; RESPONSE],
 ) -> Result<Hello, WireError> {
     let theirs = opening("a call", call)?;
-    let (hello, proof) = response.split_at(HELLO);
+    let (hello, proof) = response.split_first_chunk().expect("a response is longer than its hello");
     let mac = secret.mac(&[b"caller", &VERSION.to_le_bytes(), nonce, &theirs, hello]);
     mac.verify_slice(proof).map_err(|_| WireError::WrongSecret)?;
     decode(hello)
 }
 
-fn encode(hello: &Hello) -> [u8; HELLO] {
+/// A hello as bytes, without its proof.
+pub(crate) fn encode(hello: &Hello) -> [u8; HELLO] {
     let (kind, lower, from) = match hello.purpose {
         Purpose::Control => (1_u32, 0, 0),
         Purpose::Pulse => (2, 0, 0),
@@ -191,7 +193,8 @@ fn encode(hello: &Hello) -> [u8; HELLO] {
     out
 }
 
-fn decode(bytes: &[u8]) -> Result<Hello, WireError> {
+/// A hello that has been proven.
+pub(crate) fn decode(bytes: &[u8; HELLO]) -> Result<Hello, WireError> {
     let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let id = |at: usize| {
         let mut id = [0; 16];
