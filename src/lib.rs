@@ -44,8 +44,16 @@ pub mod config;
 
 pub mod run;
 
+// Nothing below decodes anything, and a build for a fuzzer that lacks it has a third less to compile.
+#[cfg(not(fuzzing))]
 pub mod plot;
 
+#[cfg(not(fuzzing))]
 pub mod experiment;
 
+#[cfg(not(fuzzing))]
 pub mod cli;
+
+#[cfg(unix)]
+#[doc(hidden)]
+pub mod fuzzing;

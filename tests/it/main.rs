@@ -13,6 +13,8 @@ mod family;
 mod feedback;
 mod free_groups;
 mod free_running;
+#[cfg(unix)]
+mod fuzzing;
 mod gradients;
 mod groups;
 mod kernel;

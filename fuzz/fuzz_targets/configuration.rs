@@ -1,0 +1,5 @@
+//! Any bytes as a configuration file.
+
+#![no_main]
+
+asynapse_fuzz::decoder!(configuration);
