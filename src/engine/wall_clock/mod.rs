@@ -84,6 +84,23 @@ impl WallLaws {
     }
 }
 
+/// What the monotonic clock of the system says, in nanoseconds: the same to all processes of one machine, and without a meaning elsewhere.
+#[cfg(unix)]
+#[must_use]
+pub fn now() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    // It counts from the start of the machine, or near it; neither part is ever negative.
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+/// What the clock of this process says, in nanoseconds since it was first asked.
+#[cfg(not(unix))]
+#[must_use]
+pub fn now() -> u64 {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    u64::try_from(START.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Model time on the wall clock.
 #[derive(Clone, Copy, Debug)]
 struct Scale {
@@ -111,7 +128,6 @@ impl Scale {
 
 /// The clock of a process, and what is imposed there.
 pub(crate) struct WallClock {
-    epoch: Instant,
     imposed: Option<(Arc<WallLaws>, Keeper, Scale)>,
     /// Ends with this value.
     _timekeeper: Option<Timekeeper>,
@@ -120,12 +136,11 @@ pub(crate) struct WallClock {
 impl WallClock {
     /// Begins; without laws there is nothing to keep.
     pub(crate) fn start(laws: Option<WallLaws>) -> std::io::Result<Self> {
-        let epoch = Instant::now();
-        let Some(laws) = laws else { return Ok(Self { epoch, imposed: None, _timekeeper: None }) };
+        let Some(laws) = laws else { return Ok(Self { imposed: None, _timekeeper: None }) };
         let timekeeper = Timekeeper::start()?;
-        let scale = Scale::new(epoch, laws.unit_ms);
+        let scale = Scale::new(Instant::now(), laws.unit_ms);
         let imposed = Some((Arc::new(laws), timekeeper.keeper(), scale));
-        Ok(Self { epoch, imposed, _timekeeper: Some(timekeeper) })
+        Ok(Self { imposed, _timekeeper: Some(timekeeper) })
     }
 
     /// Puts lanes before everything that a layer says; its clock.
@@ -159,6 +174,6 @@ impl WallClock {
 
     /// Who will write down what is seen of a layer.
     pub(super) fn recorder<T: Real>(&self) -> Recorder<T> {
-        Recorder::new(self.epoch)
+        Recorder::new()
     }
 }

@@ -1,7 +1,6 @@
 //! Writes down what is seen of a layer, from when it is first asked for.
 
-use std::time::Instant;
-
+use super::now;
 use crate::layer::Layer;
 use crate::math::{Field, Real, values};
 use crate::signal::Wanted;
@@ -10,7 +9,6 @@ use crate::signal::sighting::{PassingSeen, Side, Sightings, StepSeen};
 /// One layer's.
 #[derive(Debug)]
 pub(in crate::engine) struct Recorder<T> {
-    epoch: Instant,
     watched: bool,
     /// The state when it was asked for last; empty where there is none.
     rest: Option<Field<T>>,
@@ -18,18 +16,13 @@ pub(in crate::engine) struct Recorder<T> {
 }
 
 impl<T: Real> Recorder<T> {
-    pub(super) fn new(epoch: Instant) -> Self {
-        Self { epoch, watched: false, rest: None, seen: Sightings::default() }
-    }
-
-    fn now(&self) -> u64 {
-        // Half a millennium.
-        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    pub(super) fn new() -> Self {
+        Self { watched: false, rest: None, seen: Sightings::default() }
     }
 
     /// Answers; whoever wants the sightings begins new ones.
     pub(in crate::engine) fn hand_out(&mut self, wanted: Wanted, state: Option<&Field<T>>) -> Sightings {
-        let clock = self.now();
+        let clock = now();
         if wanted != Wanted::Sightings {
             return Sightings { clock, ..Sightings::default() };
         }
@@ -41,7 +34,7 @@ impl<T: Real> Recorder<T> {
     /// A phase begins.
     pub(in crate::engine) fn begins(&mut self) {
         if self.watched {
-            self.seen.began = Some(self.now());
+            self.seen.began = Some(now());
         }
     }
 
@@ -50,7 +43,7 @@ impl<T: Real> Recorder<T> {
         if !self.watched {
             return;
         }
-        let at = self.now();
+        let at = now();
         if self.seen.steps.len() == Sightings::STEPS_MOST {
             self.seen.steps_dropped += 1;
             return;
@@ -72,7 +65,7 @@ impl<T: Real> Recorder<T> {
             self.seen.passings_dropped += 1;
             return;
         }
-        let at = self.now();
+        let at = now();
         self.seen.passings.push(PassingSeen { at, side, said, version });
     }
 }
