@@ -7,6 +7,8 @@
 //! ```
 
 mod audit;
+#[cfg(unix)]
+mod callers;
 mod compare;
 mod config;
 #[cfg(unix)]

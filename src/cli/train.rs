@@ -86,7 +86,7 @@ impl Arguments {
 fn failure(error: TrainError) -> Failure {
     let code = match &error {
         TrainError::Interrupted { .. } => 130,
-        TrainError::GivenUp { .. } | TrainError::NotStored { .. } => 75,
+        TrainError::GivenUp { .. } | TrainError::Deserted { .. } | TrainError::NotStored { .. } => 75,
         TrainError::Step { source: StepError::Engine(EngineError::Lost { .. }), .. } => 75,
         #[cfg(unix)]
         TrainError::Step { source: StepError::Process(_), .. } => 2,

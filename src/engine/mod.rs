@@ -48,6 +48,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use actor::Actor;
 use coordinator::Coordinator;
@@ -147,9 +148,14 @@ pub struct Engine<T: Real> {
     counters: Vec<Counter<T>>,
     /// The largest batch, where processes had to be told.
     batch_most: Option<usize>,
+    /// The tasks that speak with those processes.
+    conversations: Vec<JoinHandle<()>>,
     /// Who looks after the processes, or keeps the time.
     _guard: Option<Box<dyn std::any::Any + Send>>,
 }
+
+/// Time for processes to hear that they are not needed any more.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Reports that may wait at the coordinator before a layer waits to report.
 pub(crate) const NEWS_MOST: usize = 1024;
@@ -213,18 +219,33 @@ impl<T: Real> Engine<T> {
             runtime.spawn(actor::run(Box::new(actor)));
         }
         let coordinator = Coordinator::new(network, &settings, directives, news, whereabouts).of_groups(outstanding);
-        Ok(Self { runtime, coordinator, gates, counters, batch_most: None, _guard: Some(Box::new(wall)) })
+        let (conversations, guard) = (Vec::new(), Some(Box::new(wall) as Box<dyn std::any::Any + Send>));
+        Ok(Self { runtime, coordinator, gates, counters, batch_most: None, conversations, _guard: guard })
     }
 
-    /// Layers that live in other processes, behind these lines; `guard` is dropped after the connections.
+    /// Layers that live in other processes, behind these lines, which `conversations` carry; `guard` is dropped after the connections.
     pub(crate) fn spread(
         runtime: Runtime,
         coordinator: Coordinator<T>,
         batch_most: usize,
-        guard: Box<dyn std::any::Any + Send>,
+        (conversations, guard): (Vec<JoinHandle<()>>, Box<dyn std::any::Any + Send>),
     ) -> Self {
         let (gates, counters) = (Vec::new(), Vec::new());
-        Self { runtime, coordinator, gates, counters, batch_most: Some(batch_most), _guard: Some(guard) }
+        let batch_most = Some(batch_most);
+        Self { runtime, coordinator, gates, counters, batch_most, conversations, _guard: Some(guard) }
+    }
+
+    /// Says farewell to processes that run layers, and waits a moment for them to go. If it is merely dropped they are cut off, which
+    /// to them is the death of their coordinator.
+    pub fn dismiss(self) {
+        let Self { runtime, coordinator, conversations, .. } = self;
+        // With it end the lines, and at the end of a line stands the farewell.
+        drop(coordinator);
+        if !conversations.is_empty() {
+            let gone = futures::future::join_all(conversations);
+            // Whoever is not gone by then is cut off after all.
+            runtime.block_on(async { tokio::time::timeout(FAREWELL, gone).await.is_ok() });
+        }
     }
 
     /// The gate of the link on which layer `from` speaks to its neighbour `to`; `None` if they are no neighbours, or are cut.

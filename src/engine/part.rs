@@ -10,7 +10,7 @@ use super::actor::{self, Actor, Links, News};
 use super::halls::Homes;
 use super::line::line;
 use super::mailbox::Delivery;
-use super::remote::{ControlError, Incoming, Limits, Outgoing, obey, tell};
+use super::remote::{ControlError, Incoming, Limits, Outgoing, Parting, obey, tell};
 use super::transport::Stream;
 use super::wall_clock::WallClock;
 use super::whereabouts::Whereabouts;
@@ -36,12 +36,12 @@ pub(crate) struct Part {
     pub(crate) wall: WallClock,
 }
 
-/// Runs the layers until the coordinator closes the connection. Their weights are zero until it installs others.
+/// Runs the layers until the coordinator says farewell or its connection ends. Their weights are zero until it installs others.
 pub(crate) async fn perform<T: Real>(
     part: Part,
     mut incoming: Incoming,
     outgoing: Outgoing,
-) -> Result<(), ControlError> {
+) -> Result<Parting, ControlError> {
     let Part { limits, settings, parts, worker, links: streams, whereabouts, wall } = part;
     let network = &limits.network;
     let (news_out, news) = mpsc::channel(NEWS_MOST);

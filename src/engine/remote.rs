@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use futures::{SinkExt, StreamExt};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_util::bytes::Bytes;
@@ -122,22 +122,38 @@ impl Limits {
     }
 }
 
-/// A directive and the layer it is for, as a worker is told it.
-type Addressed = (usize, Order);
+/// What a worker is told while it has layers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Told {
+    /// A directive, and the layer it is for.
+    Order(usize, Order),
+    /// The run is over, or nobody is needed any more. A connection that ends without it was cut.
+    Farewell,
+}
 
-/// Coordinator: carries directives to the layers of one worker, as long as there are any to come.
+/// How a worker and its coordinator parted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parting {
+    /// The coordinator said that this was all.
+    Farewell,
+    /// The connection ended in the middle.
+    Cut,
+}
+
+/// Coordinator: carries directives to the layers of one worker, as long as there are any to come, and then a farewell. Whoever ends
+/// the runtime first has said none.
 pub(crate) async fn order<T: Real>(mut out: Outgoing, layers: Vec<(usize, Hearer<T>)>) -> Result<(), ControlError> {
     while let Some((layer, directive)) = next_directive(&layers, true).await {
         let mut next = Some((layer, directive));
         // What is there already goes out in one system call.
         while let Some((layer, directive)) = next {
             let (head, numbers) = Order::of(&directive);
-            out.put::<Addressed>(&(layer, head), &numbers).await?;
+            out.put(&Told::Order(layer, head), &numbers).await?;
             next = next_directive(&layers, false).await;
         }
         out.flush().await?;
     }
-    Ok(())
+    out.say(&Told::Farewell).await
 }
 
 /// The next directive for any of the layers; `None` if there will be none, or if none is there and nobody wants to wait.
@@ -195,13 +211,14 @@ pub(crate) async fn listen<T: Real>(
     Ok(())
 }
 
-/// Worker: hands on directives until the coordinator closes the connection.
+/// Worker: hands on directives until the coordinator says farewell or its connection ends.
 pub(crate) async fn obey<T: Real>(
     incoming: &mut Incoming,
     layers: &[(usize, Teller<T>)],
     limits: &Limits,
-) -> Result<(), ControlError> {
-    while let Some((layer, order)) = incoming.head::<Addressed>("a directive").await? {
+) -> Result<Parting, ControlError> {
+    while let Some(told) = incoming.head::<Told>("a directive").await? {
+        let Told::Order(layer, order) = told else { return Ok(Parting::Farewell) };
         let count = order.numbers(layer, limits.bounds())?;
         let directive = order.with(incoming.numbers::<T>(count).await?, layer, limits.bounds())?;
         let Some((_, directives)) = layers.iter().find(|(index, _)| *index == layer) else {
@@ -215,7 +232,7 @@ pub(crate) async fn obey<T: Real>(
             untold = directives.tell(directive);
         }
     }
-    Ok(())
+    Ok(Parting::Cut)
 }
 
 /// Worker: tells the coordinator what its layers have to say, until they have all ended.

@@ -26,6 +26,15 @@ pub enum Machine<T: Real> {
     Backprop(Box<Baseline<T>>),
 }
 
+impl<T: Real> Machine<T> {
+    /// The end of the work, said to processes that run layers.
+    pub fn dismiss(self) {
+        if let Self::Actors(engine) = self {
+            engine.dismiss();
+        }
+    }
+}
+
 /// Why a step could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {

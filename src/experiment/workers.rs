@@ -42,9 +42,35 @@ pub enum Hands {
         listen: crate::process::endpoint::Endpoint,
         /// What they know.
         secret: crate::wire::handshake::Secret,
-        /// How long to wait for them.
+        /// How long to wait for them, in every generation.
         patience: std::time::Duration,
+        /// What was typed to begin so, up to the configuration.
+        command: String,
     },
+}
+
+impl Hands {
+    /// The command that goes on with a run in the same way, but for `--resume` and the run.
+    #[must_use]
+    pub fn command(&self) -> String {
+        match self {
+            Self::Children => "asynapse train".to_owned(),
+            #[cfg(unix)]
+            Self::Callers { command, .. } => command.clone(),
+        }
+    }
+
+    /// How the workers of another generation come, as the middle of a sentence.
+    #[must_use]
+    pub fn muster(&self, workers: usize) -> String {
+        match self {
+            Self::Children => "starts all workers anew".to_owned(),
+            #[cfg(unix)]
+            Self::Callers { listen, patience, .. } => {
+                format!("waits up to {} s at {listen} for {workers} workers to call", patience.as_secs())
+            }
+        }
+    }
 }
 
 /// Layers as actors in processes of their own.
@@ -65,7 +91,7 @@ pub(super) fn machine<T: Real>(
             let unknown = |source| ProcessError::System { what: "the path of this program", source };
             Source::Children { program: program.map_err(unknown)?, transport: transport(config) }
         }
-        Hands::Callers { listen, secret, patience } => {
+        Hands::Callers { listen, secret, patience, .. } => {
             Source::Callers { listen: listen.clone(), secret: secret.clone(), patience: *patience }
         }
     };

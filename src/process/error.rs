@@ -70,6 +70,12 @@ pub enum ProcessError {
         /// Why not.
         how: String,
     },
+    /// The coordinator is gone, or gave this worker up.
+    #[error("the coordinator's connection ended without a farewell{}", again(*.seconds))]
+    Cut {
+        /// How long it was called again.
+        seconds: u64,
+    },
     /// The connection to the coordinator failed.
     #[error("the connection to the coordinator: {0}")]
     Talk(String),
@@ -79,11 +85,28 @@ pub enum ProcessError {
 }
 
 impl ProcessError {
-    /// True if a call found nobody, who may yet come: no listener, no socket, no way there.
-    pub fn is_nobody_there(&self) -> bool {
-        use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound};
-        let Self::Call { source: HandshakeError::Stream(error), .. } = self else { return false };
-        matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable | NotFound)
+    /// True if a later call may be let in: nobody listens there yet or any more, the way is broken, or all places are taken.
+    pub fn may_pass(&self) -> bool {
+        use std::io::ErrorKind::{
+            BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable,
+            NotFound, TimedOut, UnexpectedEof,
+        };
+        match self {
+            Self::Call { source: HandshakeError::Stream(error), .. } => matches!(
+                error.kind(),
+                ConnectionRefused
+                    | ConnectionReset
+                    | ConnectionAborted
+                    | BrokenPipe
+                    | UnexpectedEof
+                    | TimedOut
+                    | HostUnreachable
+                    | NetworkUnreachable
+                    | NotFound
+            ),
+            Self::Call { source: HandshakeError::Late | HandshakeError::NotExpected, .. } => true,
+            _ => false,
+        }
     }
 
     pub(super) fn talk(problem: impl ToString) -> Self {
@@ -92,5 +115,12 @@ impl ProcessError {
 
     pub(super) fn listening(source: std::io::Error) -> Self {
         Self::Listen { what: "a socket for neighbours".to_owned(), source }
+    }
+}
+
+fn again(seconds: u64) -> String {
+    match seconds {
+        0 => "; start this worker again, or give --wait SECONDS and it calls again by itself".to_owned(),
+        seconds => format!(", and nobody gave this worker other layers within {seconds} s"),
     }
 }

@@ -202,7 +202,7 @@ fn spawn(
     threads: usize,
 ) -> std::io::Result<std::process::Child> {
     let mut child = Command::new(program)
-        .args(["worker", "--connect", &coordinator.to_string(), "--secret-file", "-"])
+        .args(["worker", "--child", "--connect", &coordinator.to_string(), "--secret-file", "-"])
         .args(["--threads", &threads.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -232,16 +232,16 @@ fn assemble<T: Real>(
         directives.push(out);
         inboxes.push(Some(inbox));
     }
-    let mut members = Vec::new();
+    let (mut members, mut conversations) = (Vec::new(), Vec::new());
     for (Ready { line, pulse }, part) in ready.into_iter().zip(crew.placement.parts()) {
         let own: Vec<_> = part.iter().filter_map(|&node| Some((node, inboxes[node].take()?))).collect();
         let Line { pid, incoming, outgoing } = line;
         let layers: Vec<Address> = part.iter().filter_map(|&node| network.address(node)).collect();
         let layer = layers.first().map_or(0, |first| first.layer);
         members.push(Member { pid, layers, pulse });
-        runtime.spawn(ordering(outgoing, own, layer, news_out.clone()));
+        conversations.push(runtime.spawn(ordering(outgoing, own, layer, news_out.clone())));
         let (part, limits, news) = (part.clone(), limits.clone(), news_out.clone());
-        runtime.spawn(async move {
+        conversations.push(runtime.spawn(async move {
             let heard = listen(incoming, part, limits, news.clone()).await;
             // If the process is gone the supervisor knows more, and says so.
             let last = match heard {
@@ -251,7 +251,7 @@ fn assemble<T: Real>(
                 Ok(()) | Err(ControlError::Stream(_)) => News::LinkBroken(layer),
             };
             let _ = news.send(last).await;
-        });
+        }));
     }
     let lost = move |loss| {
         // A full queue of news means that nobody listens; then nobody wants to know.
@@ -260,7 +260,7 @@ fn assemble<T: Real>(
     let supervisor = Supervisor::start(members, children, Arc::clone(&whereabouts), lost);
     let supervisor = supervisor.map_err(|source| ProcessError::System { what: "a thread", source })?;
     let coordinator = Coordinator::new(network, &settings, directives, news, whereabouts).of_processes(crew.generation);
-    Ok(Engine::spread(runtime, coordinator, crew.batch_most, Box::new(supervisor)))
+    Ok(Engine::spread(runtime, coordinator, crew.batch_most, (conversations, Box::new(supervisor))))
 }
 
 /// Carries directives; if that fails, keeps taking them, so that it is the loss of the process that is reported.

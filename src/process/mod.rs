@@ -11,8 +11,9 @@
 //!   sides ([`tls`]) where other machines can call; on all a secret of this run and a handshake before anything else
 //!   (`crate::wire::handshake`). When every link stands, nobody listens any more.
 //! - **A death is noticed** by a closed connection, the end of a child, or silence (`supervisor`), and ends the *generation* with an
-//!   error that names worker, process and layers. Workers end when the coordinator's connection does. Whoever runs the training
-//!   begins the next generation, with workers that are all new (`crate::experiment`, `crate::transaction`).
+//!   error that names worker, process and layers. Whoever runs the training begins the next
+//!   generation (`crate::experiment`, `crate::transaction`), with new children, or with workers that call again: a worker whose
+//!   connection ends without a farewell keeps nothing of what it had.
 //! - The run has an identity and a generation; links of another are refused.
 //!
 //! Lock-step across processes has the bits of lock-step within one: the same arithmetic on the same numbers, which travel as bytes.

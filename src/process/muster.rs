@@ -29,6 +29,12 @@ impl Recruit {
         self.control.is_some() && self.pulse.is_some()
     }
 
+    /// Whether it waits for its layers still: it says nothing before it is given some.
+    fn is_waiting(&self) -> bool {
+        let mut sockets = self.control.iter().chain(&self.pulse).peekable();
+        sockets.peek().is_some() && !sockets.any(Socket::is_over)
+    }
+
     /// Its two connections.
     pub(super) fn into_parts(self) -> Option<(Socket, Socket)> {
         self.control.zip(self.pulse)
@@ -65,6 +71,8 @@ pub(super) async fn gather(
                 }
             }
             _ = looks.tick() => {
+                // The place of one that died while it waited is free again.
+                recruits.retain(Recruit::is_waiting);
                 if let Some((pid, status)) = children.ended() {
                     return Err(ProcessError::Ended { pid, how: ending(status) });
                 }

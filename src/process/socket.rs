@@ -73,6 +73,20 @@ impl Socket {
         }
     }
 
+    /// True if the other side has closed, or has said something while it is not its turn. Known once the runtime has looked.
+    pub(super) fn is_over(&self) -> bool {
+        let mut byte = [0];
+        let read = match self {
+            Self::Unix(stream) => stream.try_read(&mut byte),
+            Self::Tcp(stream) => stream.try_read(&mut byte),
+            Self::Tls(Secured { stream, .. }) => match stream.get_ref().0 {
+                Movable::Here(stream) => stream.try_read(&mut byte),
+                Movable::Parked(_) | Movable::Gone => return true,
+            },
+        };
+        !matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// The address by which this machine is reached from the other one.
     pub(super) fn local_ip(&self) -> Option<std::net::IpAddr> {
         let address = match self {

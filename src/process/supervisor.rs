@@ -188,7 +188,7 @@ impl Watched {
             } else {
                 return None;
             };
-            return Some((how, format!("it was not started from here and is left alone; {OTHERS}")));
+            return Some((how, "it was not started from here and is left alone; the others were cut off".to_owned()));
         };
         if let Ok(Some(status)) = child.try_wait() {
             return Some((ending(status), OTHERS.to_owned()));

@@ -1,5 +1,6 @@
 //! A worker process: it calls the coordinator, is given layers, connects to its neighbours, and runs its layers until the
-//! coordinator closes the connection.
+//! coordinator says farewell. If the connection ends without one, whoever runs it may call again and be given other layers, in
+//! the next generation; nothing of the old one is kept.
 //!
 //! Its signs of life come from a thread of their own with a connection of its own, so that a long computation is not taken for a
 //! death; the same thread ends the process if the coordinator is gone and the layers do not notice.
@@ -23,6 +24,7 @@ use super::reception::{HANDSHAKE, Reception, answer, call, random};
 use super::socket::{Parked, Socket};
 use super::start::{Answer, Instruction, Task};
 use crate::engine::part::{Part, perform};
+pub use crate::engine::remote::Parting;
 use crate::engine::remote::{Incoming, Limits, Outgoing, control};
 use crate::engine::transport::Stream;
 use crate::engine::wall_clock::{WallClock, WallLaws};
@@ -49,13 +51,37 @@ pub struct WorkerOptions {
     pub owns_process: bool,
 }
 
-/// Runs a worker to the end of the coordinator's connection.
-pub fn run(options: &WorkerOptions, secret: &Secret) -> Result<(), ProcessError> {
-    let runtime = runtime(options.threads).map_err(|source| ProcessError::System { what: "the runtime", source })?;
+/// How far a worker came with its coordinator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reached {
+    /// Nobody let it in.
+    Nobody,
+    /// It was let in.
+    Coordinator,
+    /// It had layers, and all links stood.
+    Work,
+}
+
+/// One call at a coordinator and what came of it.
+#[derive(Debug)]
+pub struct Stint {
+    /// How far it came.
+    pub reached: Reached,
+    /// How it ended.
+    pub outcome: Result<Parting, ProcessError>,
+}
+
+/// Calls the coordinator and runs what it gives, to the end of its connection.
+pub fn run(options: &WorkerOptions, secret: &Secret) -> Stint {
+    let mut reached = Reached::Nobody;
+    let runtime = match runtime(options.threads) {
+        Ok(runtime) => runtime,
+        Err(source) => return Stint { reached, outcome: Err(ProcessError::System { what: "the runtime", source }) },
+    };
     let finished = Arc::new(AtomicBool::new(false));
-    let outcome = runtime.block_on(live(options, secret, &finished));
+    let outcome = runtime.block_on(live(options, secret, &finished, &mut reached));
     finished.store(true, SeqCst);
-    outcome
+    Stint { reached, outcome }
 }
 
 fn runtime(threads: usize) -> std::io::Result<Runtime> {
@@ -67,11 +93,17 @@ fn runtime(threads: usize) -> std::io::Result<Runtime> {
     builder.event_interval(8).enable_all().build()
 }
 
-async fn live(options: &WorkerOptions, secret: &Secret, finished: &Arc<AtomicBool>) -> Result<(), ProcessError> {
+async fn live(
+    options: &WorkerOptions,
+    secret: &Secret,
+    finished: &Arc<AtomicBool>,
+    reached: &mut Reached,
+) -> Result<Parting, ProcessError> {
     let caller = random().map_err(|source| ProcessError::System { what: "random numbers", source })?;
     let hello = Hello { purpose: Purpose::Control, run: [0; 16], generation: 0, caller, pid: std::process::id() };
     let socket = call(&options.connect, secret, &hello).await?;
     let pulse = call(&options.connect, secret, &Hello { purpose: Purpose::Pulse, ..hello }).await?;
+    *reached = Reached::Coordinator;
     crash::point("worker.called");
     // Neighbours call where the coordinator is reached from: on its own machine, or on the network it is on.
     let here = socket.local_ip();
@@ -95,6 +127,7 @@ async fn live(options: &WorkerOptions, secret: &Secret, finished: &Arc<AtomicBoo
     };
     crash::point("worker.linked");
     outgoing.say(&Answer::Ready).await.map_err(ProcessError::talk)?;
+    *reached = Reached::Work;
     crash::point("worker.ready");
     let (parts, worker) = (placement.parts().to_vec(), task.worker);
     let whereabouts = Arc::new(Whereabouts::of(&task.network));

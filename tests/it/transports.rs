@@ -58,9 +58,9 @@ pub(crate) fn start_worker(connect: Endpoint, threads: usize) -> JoinHandle<Resu
     thread::spawn(move || {
         let options = WorkerOptions { connect, threads, owns_process: false };
         for _ in 0..400 {
-            match worker::run(&options, &Secret::new(SECRET)) {
+            match worker::run(&options, &Secret::new(SECRET)).outcome {
                 Err(ProcessError::Call { .. }) => thread::sleep(Duration::from_millis(5)),
-                ended => return ended,
+                ended => return ended.map(drop),
             }
         }
         panic!("nobody listens");

@@ -77,15 +77,15 @@ pub enum TrainError {
         checkpoint: Option<PathBuf>,
     },
     /// A signal asked for an end; the checkpoint is written.
-    #[error("interrupted after training step {step}; go on with: asynapse train --resume {}", .run.display())]
+    #[error("interrupted after training step {step}; go on with: {again}")]
     Interrupted {
         /// Steps made.
         step: u64,
-        /// The run.
-        run: PathBuf,
+        /// The command that goes on with the run.
+        again: String,
     },
     /// Workers were lost too often.
-    #[error("after {step} training steps: {loss}; given up, because {exhausted}{}; go on with: asynapse train --resume {}", standing(.checkpoint), .run.display())]
+    #[error("after {step} training steps: {loss}; given up, because {exhausted}{}; go on with: {again}", standing(.checkpoint))]
     GivenUp {
         /// Steps made before the last loss.
         step: u64,
@@ -95,18 +95,32 @@ pub enum TrainError {
         exhausted: Exhausted,
         /// The last checkpoint.
         checkpoint: Option<PathBuf>,
-        /// The run.
-        run: PathBuf,
+        /// The command that goes on with the run.
+        again: String,
+    },
+    /// Workers that somebody else starts were lost, and their places stayed empty.
+    #[error("after {step} training steps: {loss}; in the next generation {absence}{}; go on with: {again}", standing(.checkpoint))]
+    Deserted {
+        /// Steps made before the loss.
+        step: u64,
+        /// The loss.
+        loss: String,
+        /// Who did not come.
+        absence: String,
+        /// The last checkpoint.
+        checkpoint: Option<PathBuf>,
+        /// The command that goes on with the run.
+        again: String,
     },
     /// A checkpoint could not be written.
-    #[error("the checkpoint after training step {step} could not be made: {source}{}; go on with: asynapse train --resume {}", standing(.checkpoint), .run.display())]
+    #[error("the checkpoint after training step {step} could not be made: {source}{}; go on with: {again}", standing(.checkpoint))]
     NotStored {
         /// Steps made.
         step: u64,
         /// The last good checkpoint.
         checkpoint: Option<PathBuf>,
-        /// The run.
-        run: PathBuf,
+        /// The command that goes on with the run.
+        again: String,
         /// Why not.
         source: RunError,
     },

@@ -2,6 +2,9 @@
 //! whole checkpoint, all layers from there, survivors too. In lock-step what is done again has the same bits; free-running every
 //! update is still made exactly once, with other bits, because no two free-running runs have the same.
 //!
+//! Workers that were started here are started again. Those that somebody else starts are waited for: survivors call again by
+//! themselves, whoever was killed has to be started by whoever started it.
+//!
 //! This is `--resume` without leaving the process. How often it is tried says `crate::transaction::Budget`.
 
 use std::thread;
@@ -26,13 +29,21 @@ pub(super) struct Recovery {
     budget: Budget,
     since: Instant,
     generation: u64,
+    /// What happened last.
+    loss: Option<String>,
     /// What the summary counted, up to this checkpoint.
     counted: (u64, Vec<f64>, Vec<(StopReason, u64)>),
 }
 
 impl Default for Recovery {
     fn default() -> Self {
-        Self { budget: Budget::default(), since: Instant::now(), generation: 1, counted: Default::default() }
+        Self {
+            budget: Budget::default(),
+            since: Instant::now(),
+            generation: 1,
+            loss: None,
+            counted: Default::default(),
+        }
     }
 }
 
@@ -72,15 +83,20 @@ impl<T: Real> Trainer<'_, T> {
 
     /// Goes back to the newest checkpoint if a worker was lost and there is patience left; otherwise hands the error back.
     pub(super) fn recover(&mut self, error: TrainError, observer: &mut dyn Observer) -> Result<(), TrainError> {
-        let Some((worker, loss)) = self.lost(&error) else { return Err(error) };
         let step = self.position.step;
+        if let Some((loss, absence)) = self.recovery.loss.clone().zip(self.absence(&error)) {
+            let (checkpoint, again) = (self.checkpoint.clone(), self.again());
+            return Err(TrainError::Deserted { step, loss, absence, checkpoint, again });
+        }
+        let Some((worker, loss)) = self.lost(&error) else { return Err(error) };
+        self.recovery.loss = Some(loss.clone());
         // The end of the old generation: connections are closed, processes are gone.
         self.machine = None;
         crash::point("coordinator.ended");
         match self.recovery.budget.lost(worker, self.recovery.since.elapsed()) {
             Decision::GiveUp(exhausted) => {
-                let (checkpoint, run) = (self.checkpoint.clone(), self.run.path().to_path_buf());
-                return Err(TrainError::GivenUp { step, loss, exhausted, checkpoint, run });
+                let (checkpoint, again) = (self.checkpoint.clone(), self.again());
+                return Err(TrainError::GivenUp { step, loss, exhausted, checkpoint, again });
             }
             Decision::Restart(pause) => thread::sleep(pause),
         }
@@ -97,16 +113,28 @@ impl<T: Real> Trainer<'_, T> {
         (self.cosines, self.ends) = if at == self.position.step { (cosines, ends) } else { Default::default() };
         let (next, from) = (self.recovery.generation + 1, self.position.step);
         observer.said(&format!(
-            "after {step} training steps: {loss}; generation {next} starts all workers anew and goes on after step {from}"
+            "after {step} training steps: {loss}; generation {next} {} and goes on after step {from}",
+            self.hands.muster(self.config.workers)
         ));
         Ok(())
     }
 
-    /// Which worker was lost, if it is known, and what happened; `None` if another generation would help nothing, or nobody could
-    /// start the workers.
+    /// Who did not come, where somebody else starts the workers: waited for long enough, and another generation would find nobody either.
+    fn absence(&self, error: &TrainError) -> Option<String> {
+        #[cfg(unix)]
+        if let TrainError::Step { source: StepError::Process(absent), .. } = error
+            && matches!(absent, crate::process::ProcessError::Absent { .. })
+            && !matches!(self.hands, Hands::Children)
+        {
+            return Some(absent.to_string());
+        }
+        None
+    }
+
+    /// Which worker was lost, if it is known, and what happened; `None` if another generation would help nothing.
     fn lost(&self, error: &TrainError) -> Option<(Option<usize>, String)> {
         let TrainError::Step { source, .. } = error else { return None };
-        if !(assemble::is_spread(self.config, self.hands) && matches!(self.hands, Hands::Children)) {
+        if !assemble::is_spread(self.config, self.hands) || self.absence(error).is_some() {
             return None;
         }
         let of_engine = |error: &EngineError| match error {

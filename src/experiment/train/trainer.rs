@@ -122,6 +122,11 @@ impl<'a, T: Real> Trainer<'a, T> {
         Ok(trainer)
     }
 
+    /// The command that goes on with the run.
+    pub(super) fn again(&self) -> String {
+        format!("{} --resume {}", self.hands.command(), self.run.path().display())
+    }
+
     fn batches(&self) -> u64 {
         self.splits.train.len().div_ceil(self.config.data.batch_size) as u64
     }
@@ -136,13 +141,21 @@ impl<'a, T: Real> Trainer<'a, T> {
         cancel: &CancellationToken,
         observer: &mut dyn Observer,
     ) -> Result<Summary, TrainError> {
-        loop {
-            let outcome = self.raise().and_then(|()| self.train(cancel, observer));
-            match outcome {
-                Err(error) => self.recover(error, observer)?,
-                Ok(summary) => return Ok(summary),
+        let outcome = loop {
+            match self.raise().and_then(|()| self.train(cancel, observer)) {
+                Ok(summary) => break Ok(summary),
+                Err(error) => {
+                    if let Err(error) = self.recover(error, observer) {
+                        break Err(error);
+                    }
+                }
             }
+        };
+        // However it ended, whoever is still there is told that it did, and does not call again.
+        if let Some(machine) = self.machine.take() {
+            machine.dismiss();
         }
+        outcome
     }
 
     fn train(&mut self, cancel: &CancellationToken, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
@@ -159,8 +172,7 @@ impl<'a, T: Real> Trainer<'a, T> {
                 observer.stepped(progress);
                 if cancel.is_cancelled() {
                     self.write_checkpoint()?;
-                    let run = self.run.path().to_path_buf();
-                    return Err(TrainError::Interrupted { step: self.position.step, run });
+                    return Err(TrainError::Interrupted { step: self.position.step, again: self.again() });
                 }
                 // After the last batch the evaluations come first, so that no checkpoint is written twice.
                 if self.is_checkpoint_due() && self.position.batch < self.batches() {
@@ -252,9 +264,11 @@ impl<'a, T: Real> Trainer<'a, T> {
         let written = self
             .flush()
             .and_then(|()| checkpoint::write(&self.run, &snapshot, &self.position, self.config.record.keep));
-        let path = written.map_err(|source| {
-            let (checkpoint, run) = (self.checkpoint.clone(), self.run.path().to_path_buf());
-            TrainError::NotStored { step, checkpoint, run, source }
+        let path = written.map_err(|source| TrainError::NotStored {
+            step,
+            checkpoint: self.checkpoint.clone(),
+            again: self.again(),
+            source,
         })?;
         tracing::info!(step, path = %path.display(), "checkpoint");
         self.checkpoint = Some(path);

@@ -93,7 +93,7 @@ fn with_keys_the_bits_are_the_same_and_half_of_them_is_not_enough() {
 }
 
 #[test]
-fn a_worker_killed_behind_tls_is_noticed_as_any_other() {
+fn a_worker_killed_behind_tls_is_noticed_and_replaced_as_any_other() {
     let bench = Bench::new();
     make_keys(&bench, "k");
     let port = free_port();
@@ -101,15 +101,20 @@ fn a_worker_killed_behind_tls_is_noticed_as_any_other() {
     let more = ["workers=2", "output.name=a", "learning.epochs=100000", "record.checkpoint_every=3"];
     let mut host = bench.start(&coordinator(&endpoint, &["--keys", "k"], &more));
     listening(&mut host, port);
-    let workers = [0, 1].map(|_| bench.start(&worker(&endpoint, &["--keys", "k"])));
+    let patient = worker(&endpoint, &["--keys", "k", "--wait", "60"]);
+    let [survivor, killed] = [0, 1].map(|_| bench.start(&patient));
     let run = bench.run_directory("a");
     host.until("a checkpoint", || (!run.checkpoints().is_empty()).then_some(()));
-    workers[1].signal("KILL");
-    let victim = format!("(process {}", workers[1].pid());
-    host.wait().expect(75).says(&[&victim, "closed its connections"]);
-    for worker in workers {
-        assert_ne!(worker.wait().code, Some(2), "the other one ends by itself");
-    }
+    killed.signal("KILL");
+    host.until_said(&format!("(process {}", killed.pid()));
+    host.until_said("closed its connections");
+    let replacement = bench.start(&patient);
+    let before = run.position()[0];
+    host.until("another checkpoint", || (run.position()[0] > before).then_some(()));
+    host.signal("INT");
+    host.wait().expect(130).says(&["interrupted", "go on with: asynapse coordinator --listen", "--keys k"]);
+    survivor.wait().expect(0);
+    replacement.wait().expect(0);
 }
 
 #[test]

@@ -32,6 +32,8 @@ mod program;
 #[cfg(target_os = "linux")]
 mod recovered;
 mod refused;
+#[cfg(target_os = "linux")]
+mod rejoined;
 mod replayed;
 mod reproduce;
 mod resumed;

@@ -245,7 +245,7 @@ fn a_stopped_worker_is_noticed_ended_and_made_up_for() {
 fn a_stopped_worker_that_wakes_up_when_it_has_been_replaced_changes_nothing() {
     let bench = Bench::new();
     let endpoint = format!("unix:{}", bench.path("a.sock").display());
-    let host = ["coordinator", "--listen", &endpoint, "--secret-file", "secret", "--wait", "60"];
+    let host = ["coordinator", "--listen", &endpoint, "--secret-file", "secret", "--wait", "20"];
     let worker = || {
         let deadline = Instant::now() + Duration::from_secs(60);
         while !bench.path("a.sock").exists() {
@@ -264,6 +264,7 @@ fn a_stopped_worker_that_wakes_up_when_it_has_been_replaced_changes_nothing() {
     outcome.says(&[
         "has given no sign of life",
         "it was not started from here and is left alone",
+        "0 of 2 workers came within 20 s",
         "last good checkpoint",
     ]);
     other.wait();
