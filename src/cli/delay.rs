@@ -12,6 +12,7 @@ use crate::config::ScheduleMode;
 use crate::engine::EngineError;
 use crate::experiment::delay::depth::{self, Fit, Sweep};
 use crate::experiment::delay::{DelayError, Direction, Request, Rest, Row, Wave, Written, measure, write};
+use crate::experiment::workers::Hands;
 use crate::math::{Dtype, Real};
 
 /// Most events of a wave that are kept for the timeline.
@@ -32,7 +33,11 @@ Examples:
   asynapse delay links.delay=0.5 'links.\"3->2\"={delay=20}' --direction down
   asynapse delay --rest zero --depths 2,4,8,16,32,64,128
   asynapse delay delay-wall --within 0.2
-  asynapse delay delay-wall workers=3"
+  asynapse delay delay-wall workers=3
+
+On several hosts, with keys made by `asynapse keys DIR`; onsets, clocks and the timeline of all of them come together here:
+  asynapse delay delay-wall workers=3 --listen tcp:node1:7400 --keys DIR
+  asynapse worker --join tcp:node1:7400 --keys DIR --wait 60                 on every host"
 )]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -52,6 +57,17 @@ pub(super) struct Arguments {
     /// Free-running: fail if an onset is off its prediction in virtual time by more than this share
     #[arg(long, value_name = "SHARE")]
     within: Option<f64>,
+    /// Free-running: wait here for workers that are started by hand, on this machine or others, instead of starting them
+    #[cfg(unix)]
+    #[arg(long, value_name = "ENDPOINT")]
+    listen: Option<crate::process::endpoint::Endpoint>,
+    #[cfg(unix)]
+    #[command(flatten)]
+    keys: super::keys::Chosen,
+    /// With --listen: seconds to wait for the workers [default: 300]
+    #[cfg(unix)]
+    #[arg(long, value_name = "SECONDS", requires = "listen")]
+    wait: Option<u32>,
     /// The folder to make [default: output.dir/DATE-delay]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -98,8 +114,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     depths.sort_unstable();
     depths.dedup();
     let request = Request { config: loaded.config.clone(), directions, threshold: arguments.threshold, rest, depths };
+    let hands = hands(&arguments, &request)?;
     if request.config.schedule.mode == ScheduleMode::FreeRunning {
-        return wall::run(&arguments, &loaded, &request);
+        return wall::run(&arguments, &loaded, (&request, &hands));
     }
     if arguments.within.is_some() {
         return Err(Failure::input(
@@ -124,6 +141,32 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
     }
     judge(&written)
+}
+
+/// Who runs the layers.
+#[cfg(unix)]
+fn hands(arguments: &Arguments, request: &Request) -> Result<Hands, Failure> {
+    let Some(listen) = arguments.listen.clone() else {
+        if arguments.keys.is_given() {
+            return Err(Failure::input(
+                "--keys, --secret-file and --tls-… are for workers that call: give --listen too",
+            ));
+        }
+        return Ok(Hands::Children);
+    };
+    if request.config.schedule.mode != ScheduleMode::FreeRunning {
+        return Err(Failure::input(
+            "--listen: in virtual time all layers live here; give schedule.mode=free-running, such as the preset delay-wall",
+        ));
+    }
+    let (keys, wait) = (&arguments.keys, arguments.wait.unwrap_or(super::callers::WAIT));
+    super::callers::hands(&request.config, listen, (keys, wait), "asynapse delay")
+}
+
+/// Who runs the layers.
+#[cfg(not(unix))]
+fn hands(_arguments: &Arguments, _request: &Request) -> Result<Hands, Failure> {
+    Ok(Hands::Children)
 }
 
 /// What was typed; the preset `delay` where no configuration is named.

@@ -64,6 +64,11 @@ pub(super) enum Missing {
 }
 
 impl Chosen {
+    /// Whether anything was said about keys at all.
+    pub(super) fn is_given(&self) -> bool {
+        self.keys.is_some() || self.secret_file.is_some() || self.tls_cert.is_some()
+    }
+
     /// The endpoint as it will be used, and the secret.
     pub(super) fn open(&self, endpoint: Endpoint, missing: Missing) -> Result<(Endpoint, Secret), Failure> {
         let folder = self.keys.as_deref().map(Keys::within);

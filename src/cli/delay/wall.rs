@@ -3,12 +3,13 @@
 use super::{Arguments, failed, folder, say, say_json, show, time};
 use crate::cli::Failure;
 use crate::config::Loaded;
+use crate::experiment::delay::Request;
 use crate::experiment::delay::wall::verdict::{Fault, faults, ratios};
 use crate::experiment::delay::wall::{WallRow, WallWave, measure, write};
-use crate::experiment::delay::{DelayError, Request};
-use crate::math::{Dtype, Real};
+use crate::experiment::workers::Hands;
+use crate::math::Dtype;
 
-pub(super) fn run(arguments: &Arguments, loaded: &Loaded, request: &Request) -> Result<(), Failure> {
+pub(super) fn run(arguments: &Arguments, loaded: &Loaded, (request, hands): (&Request, &Hands)) -> Result<(), Failure> {
     if !request.depths.is_empty() {
         return Err(Failure::input("--depths: networks of growing depth are measured in virtual time only"));
     }
@@ -16,8 +17,8 @@ pub(super) fn run(arguments: &Arguments, loaded: &Loaded, request: &Request) -> 
         return Err(Failure::input("--within: without schedule.time_unit_ms virtual time predicts no milliseconds"));
     }
     let waves = match request.config.dtype {
-        Dtype::F32 => measured::<f32>(request),
-        Dtype::F64 => measured::<f64>(request),
+        Dtype::F32 => measure::<f32>(request, hands),
+        Dtype::F64 => measure::<f64>(request, hands),
     }
     .map_err(failed)?;
     let run = folder::create(arguments.out.as_deref(), loaded, &loaded.overrides, "delay")?;
@@ -29,10 +30,6 @@ pub(super) fn run(arguments: &Arguments, loaded: &Loaded, request: &Request) -> 
         say(format_args!("{}", run.path().display()));
     }
     judge(&waves, arguments.within)
-}
-
-fn measured<T: Real>(request: &Request) -> Result<Vec<WallWave>, DelayError> {
-    request.directions.iter().map(|&direction| measure::<T>(request, direction)).collect()
 }
 
 fn table(wave: &WallWave) -> String {

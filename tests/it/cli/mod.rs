@@ -13,6 +13,8 @@ mod configurations;
 mod damage;
 mod data_sets;
 mod delaying;
+#[cfg(target_os = "linux")]
+mod delaying_hosts;
 mod delaying_wall;
 mod deviations;
 mod diverged;

@@ -57,9 +57,9 @@ pub struct Summed<'a> {
     pub arrows_too_early: usize,
 }
 
-const CLOCKS: &str = "each process counts the nanoseconds of the system's monotonic clock from its own start; offsets are estimated from \
-                      the fastest of 100 pings before and after the wave, and are off by no more than half a round trip. On one machine the \
-                      monotonic clock is one for all, so that there is no drift.";
+const CLOCKS: &str = "each process reads the monotonic clock of its own machine, in nanoseconds; offsets are estimated from \
+                      the fastest of 100 pings before and after the wave, and are off by no more than half a round trip. Processes of \
+                      one machine read one clock: there the true offset is 0.";
 
 /// Writes everything; returns what `delay.json` holds.
 ///

@@ -8,7 +8,8 @@
 //! least       the sum of the least delays of the links on the way: nothing may arrive sooner
 //! ```
 //!
-//! Each process has its own monotonic clock. What lies between them is estimated by pings before and after the wave ([`offset`]) and
+//! The layers live here, in processes that are started here, or in processes that somebody else starts, on this machine or others
+//! ([`Hands`]). Each process has its own monotonic clock. What lies between them is estimated by pings before and after the wave ([`offset`]) and
 //! subtracted; the error of that is written beside the results. Times are milliseconds.
 //!
 //! Read on: [`offset`], `merge` (what was seen, on one clock), [`verdict`], `files`.
@@ -17,8 +18,6 @@ mod files;
 mod merge;
 pub mod offset;
 pub mod verdict;
-
-use std::time::Instant;
 
 use serde::Serialize;
 
@@ -30,6 +29,7 @@ use super::wave::{Bench, finite, is_at_rest, untaught};
 use super::{AT_REST, DelayError, Direction, Request, Row, Wave};
 use crate::config::{Config, ScheduleMode};
 use crate::engine::Engine;
+use crate::engine::wall_clock::now;
 use crate::experiment::assemble;
 use crate::experiment::machine::Machine;
 use crate::experiment::workers::{Hands, placement};
@@ -116,19 +116,31 @@ pub struct WallWave {
     pub arrows_too_early: usize,
 }
 
-/// Measures one wave.
+/// Measures all the waves that are asked for, one after the other, each from the free equilibrium on.
 ///
 /// # Errors
-/// As in virtual time; and processes that can't be started, layers in which nothing moves any more.
-pub fn measure<T: Real>(request: &Request, direction: Direction) -> Result<WallWave, DelayError> {
+/// As in virtual time; and processes that can't be started or do not come, layers in which nothing moves any more.
+pub fn measure<T: Real>(request: &Request, hands: &Hands) -> Result<Vec<WallWave>, DelayError> {
     fits(&request.config)?;
     let bench = Bench::<T>::new(&request.config, request.rest)?;
     let homes = homes(&request.config, &bench)?;
-    let mut engine = engine(&request.config, &bench)?;
+    let mut engine = engine(&request.config, &bench, hands)?;
+    let waves = request.directions.iter().map(|&direction| wave(request, direction, (&bench, &homes), &mut engine));
+    let waves = waves.collect();
+    // Whether it went well or not, for the workers it is over.
+    engine.dismiss();
+    waves
+}
+
+fn wave<T: Real>(
+    request: &Request,
+    direction: Direction,
+    (bench, homes): (&Bench<T>, &[usize]),
+    engine: &mut Engine<T>,
+) -> Result<WallWave, DelayError> {
     engine.present(&bench.data, &bench.target)?;
     is_at_rest(&engine.run_phase(&bench.free, bench.limits)?)?;
-    let epoch = Instant::now();
-    let before = offsets(&mut engine, &homes, epoch)?;
+    let before = offsets(engine, homes)?;
     engine.extract(Wanted::Sightings)?;
     let phase = match direction {
         Direction::Down => bench.taught,
@@ -138,17 +150,16 @@ pub fn measure<T: Real>(request: &Request, direction: Direction) -> Result<WallW
         }
     };
     let record = engine.run_phase(&phase, Limits::steps(bench.limits.steps_max))?;
-    let seen = sightings(&mut engine)?;
-    let after = offsets(&mut engine, &homes, epoch)?;
-    drop(engine);
+    let seen = sightings(engine)?;
+    let after = offsets(engine, homes)?;
     finite(&record, direction.name())?;
     let offsets: Vec<Offset> = before.into_iter().zip(after).map(|(before, after)| between(before, after)).collect();
     let source = if direction == Direction::Down { bench.network.depth() } else { 0 };
     let laws = assemble::wall_laws(&request.config, &bench.network);
-    let merged = Merged::new(&seen, (&homes, &offsets), source, laws.as_ref())?;
+    let merged = Merged::new(&seen, (homes, &offsets), source, laws.as_ref())?;
     let predicted = laws.as_ref().map(|laws| predicted::<T>(request, direction, laws.unit_ms)).transpose()?;
     let exact = bench.free.motion == Motion::Forward;
-    let scene = Scene { direction, threshold: request.threshold, homes: &homes, exact, predicted: &predicted };
+    let scene = Scene { direction, threshold: request.threshold, homes, exact, predicted: &predicted };
     let rows = bench.places(direction).map(|place| scene.row(place, &merged, &record)).collect::<Vec<_>>();
     let is_one = offsets.len() == 1;
     let of = |(worker, offset): (usize, Offset)| ClockOffset {
@@ -162,7 +173,7 @@ pub fn measure<T: Real>(request: &Request, direction: Direction) -> Result<WallW
     let (switch, unit) = (bench.switch(direction), "ms of wall clock");
     let wave = Wave { direction, switch, rows: plain, names, length, unit, seen };
     let offsets = if is_one { Vec::new() } else { offsets.into_iter().enumerate().map(of).collect() };
-    Ok(WallWave { wave, rows, homes, offsets, arrows, arrows_too_early })
+    Ok(WallWave { wave, rows, homes: homes.to_vec(), offsets, arrows, arrows_too_early })
 }
 
 /// What no wall clock can measure.
@@ -189,20 +200,19 @@ fn homes<T: Real>(config: &Config, bench: &Bench<T>) -> Result<Vec<usize>, Delay
     Ok((0..layers).map(home).collect())
 }
 
-fn engine<T: Real>(config: &Config, bench: &Bench<T>) -> Result<Engine<T>, DelayError> {
-    match assemble::machine(config, &bench.network, bench.weights.clone(), (&Hands::Children, 1))? {
+fn engine<T: Real>(config: &Config, bench: &Bench<T>, hands: &Hands) -> Result<Engine<T>, DelayError> {
+    match assemble::machine(config, &bench.network, bench.weights.clone(), (hands, 1))? {
         Machine::Actors(engine) => Ok(*engine),
         _ => Err(DelayError::Unfit("schedule.mode: only free-running layers live by the wall clock".to_owned())),
     }
 }
 
-/// The clock of every process against `epoch`. Within one process all layers have one clock.
-fn offsets<T: Real>(engine: &mut Engine<T>, homes: &[usize], epoch: Instant) -> Result<Vec<Offset>, DelayError> {
+/// The clock of every process against ours. Within one process all layers have one clock.
+fn offsets<T: Real>(engine: &mut Engine<T>, homes: &[usize]) -> Result<Vec<Offset>, DelayError> {
     let workers = homes.iter().max().map_or(1, |most| most + 1);
     if workers == 1 {
         return Ok(vec![Offset::default()]);
     }
-    let now = || u64::try_from(epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
     let mut of = |worker: usize| {
         let layer = homes.iter().position(|&home| home == worker).unwrap_or(0);
         let mut ping = || {

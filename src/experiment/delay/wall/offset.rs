@@ -7,7 +7,7 @@
 //! before, after  their mean, off by at most the larger error + half of what lies between them: a steady drift is inside
 //! ```
 //!
-//! On one machine all processes read one monotonic clock, but each counts from its own start, so that there is an offset and no drift.
+//! On one machine all processes read one monotonic clock: there the truth is known, θ = 0, and what is found has to hold it within its error.
 
 use serde::Serialize;
 
