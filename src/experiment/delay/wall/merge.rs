@@ -50,8 +50,7 @@ impl Merged {
             return Err(DelayError::Restless(what));
         };
         let zero = began as f64 - offsets[homes[source]].nanoseconds;
-        // Nothing counts before the switch; what the error of a clock puts there was at it.
-        let at = |layer: usize, clock: u64| ((clock as f64 - offsets[homes[layer]].nanoseconds - zero) * 1e-6).max(0.0);
+        let at = |layer: usize, clock: u64| (clock as f64 - offsets[homes[layer]].nanoseconds - zero) * 1e-6;
         let error = |from: usize, to: usize| {
             let of = |layer: usize| offsets[homes[layer]].error * 1e-6;
             if homes[from] == homes[to] { 0.0 } else { of(from) + of(to) }
@@ -65,11 +64,13 @@ impl Merged {
         let mut events = Vec::new();
         let tracks = (0..homes.len()).map(|layer| track(layer, &sightings[layer], &at, &mut events)).collect();
         let first = |(layer, seen): (usize, &Sightings)| {
-            seen.steps.iter().find(|step| step.differs).map(|step| at(layer, step.at))
+            seen.steps.iter().find(|step| step.differs).map(|step| at(layer, step.at).max(0.0))
         };
         let arrivals = sightings.iter().enumerate().map(first).collect();
         events.sort_by(|a, b| time(a).total_cmp(&time(b)));
         let (arrows, arrows_too_early) = arrows(&events, &least, &error);
+        // The phase begins at the switch, elsewhere sooner or later by what its announcement takes: what was before is drawn at the switch.
+        events.iter_mut().for_each(not_before_the_switch);
         let length = events.last().map_or(0.0, time);
         let dropped = sightings.iter().map(|seen| seen.passings_dropped).sum();
         let errors = (0..homes.len()).map(|layer| error(source, layer)).collect();
@@ -92,14 +93,21 @@ fn time(happened: &Happened) -> f64 {
     }
 }
 
+fn not_before_the_switch(happened: &mut Happened) {
+    match happened {
+        Happened::Step { time, .. } => *time = time.max(0.0),
+        Happened::Sent(passing) | Happened::Arrived(passing) => passing.time = passing.time.max(0.0),
+    }
+}
+
 /// One layer's trajectory, and its events among those of the others.
 fn track(layer: usize, seen: &Sightings, at: &dyn Fn(usize, u64) -> f64, events: &mut Vec<Happened>) -> Track {
     let mut track = Track { trajectory: vec![(0.0, 0.0)], errors: vec![(0.0, 0.0)], ..Track::default() };
     for step in &seen.steps {
         let time = at(layer, step.at);
-        track.trajectory.push((time, step.displacement));
+        track.trajectory.push((time.max(0.0), step.displacement));
         if !step.error.is_nan() {
-            track.errors.push((time, step.error));
+            track.errors.push((time.max(0.0), step.error));
         }
         events.push(Happened::Step { time, layer, step: step.step, displacement: Some(step.displacement) });
     }
@@ -163,6 +171,11 @@ mod tests {
             StepSeen { at: heard + ms, step: 1, residual: 1.0, displacement: 2.0, error: f64::NAN, differs: true };
         let below =
             Sightings { steps: vec![step], passings: vec![said(heard, Side::Above, false, 7)], ..Sightings::default() };
+        two(below, above)
+    }
+
+    /// What two layers saw, the clock of the lower one 1 s behind.
+    fn two(below: Sightings, above: Sightings) -> Merged {
         let offsets = [Offset { nanoseconds: -1e9, error: 0.1e6 }, Offset::default()];
         let link = LinkLaws { delay: Law::Always(2.5), ..LinkLaws::default() };
         let laws = WallLaws { unit_ms: 2.0, seed: 0, clocks: vec![Default::default(); 2], links: vec![[link; 2]] };
@@ -184,6 +197,23 @@ mod tests {
     fn what_is_heard_before_it_can_be_is_caught() {
         assert_eq!(merged(5).arrows_too_early, 0);
         assert_eq!(merged(4).arrows_too_early, 1);
+    }
+
+    /// Behind a slow line a phase begins sooner than at the switch: a signal that left 2 ms before and came 3 ms after took 5 ms.
+    #[test]
+    fn what_was_on_its_way_at_the_switch_took_the_time_it_took() {
+        let ms = 1_000_000;
+        for (under_way, early) in [(5, 0), (4, 1)] {
+            let above = Sightings {
+                began: Some(5_000 * ms),
+                passings: vec![said((4_998 + under_way) * ms, Side::Below, false, 3)],
+                ..Sightings::default()
+            };
+            let below = Sightings { passings: vec![said(3_998 * ms, Side::Above, true, 3)], ..Sightings::default() };
+            let merged = two(below, above);
+            assert_eq!((merged.arrows, merged.arrows_too_early), (1, early));
+            assert!(merged.seen.events.iter().all(|happened| time(happened) >= 0.0));
+        }
     }
 
     #[test]
