@@ -29,7 +29,7 @@ const TURNS: usize = 300;
 const TRIPS: usize = 20;
 
 fn link(bytes: usize) -> Link {
-    Link { lower: 0, rows: bytes / 4 / BATCH, columns_most: BATCH }
+    Link { lower: 0, group: 0, rows: bytes / 4 / BATCH, columns_most: BATCH }
 }
 
 /// One end of a link, as a layer has it.

@@ -143,7 +143,10 @@ mod tests {
             );
         }
         let link = Link { lower: 0, group: 1, rows: 2, columns_most: 9 };
-        assert_eq!((up.len(), down), (2, BTreeMap::from([(1, Voice { link, ranges: vec![0..2], rows: 2 })])));
+        assert_eq!(
+            (up.len(), down),
+            (2, BTreeMap::from([(1, Voice { link, ranges: std::iter::once(0..2).collect(), rows: 2 })]))
+        );
         let [up, down] = homes.voices(1, 2, 0);
         assert!(up.is_empty() && down.len() == 1, "the output says its error to layer 1");
         assert_eq!(homes.voices(0, 0, 2), Voices::default(), "nobody of layers 0 and 1 lives there");

@@ -69,7 +69,7 @@ decoders! {
     configuration, assignment,
 }
 
-const LINK: Link = Link { lower: 1, rows: 2, columns_most: BATCH_MOST };
+const LINK: Link = Link { lower: 1, group: 0, rows: 2, columns_most: BATCH_MOST };
 const BATCH_MOST: usize = 6;
 /// Weights of the larger connection with both of their moments; no message of this network is followed by more.
 const NUMBERS_MOST: usize = 3 * (4 * 3 + 4);
@@ -87,7 +87,7 @@ fn learning_network() -> NetworkSpec {
 }
 
 fn hello() -> Hello {
-    Hello { purpose: Purpose::Link(2), run: [4; 16], generation: 1, caller: [5; 16], pid: 6 }
+    Hello { purpose: Purpose::Link { lower: 2, from: 1 }, run: [4; 16], generation: 1, caller: [5; 16], pid: 6 }
 }
 
 fn run_secret() -> Secret {
@@ -209,7 +209,7 @@ pub fn start(bytes: &[u8]) -> bool {
         // Each is a value or an error, whatever came.
         let _ = task.stall();
         let _ = task.laws.as_deref().map(|laws| WallLaws::read(laws, task.network.depth()));
-        if let Ok(placement) = Placement::explicit(&task.placement, task.network.widths().len())
+        if let Ok(placement) = Placement::of_nodes(&task.placement, &task.network.group_counts())
             && task.worker < placement.workers()
         {
             placement.borders(task.worker);

@@ -38,7 +38,7 @@ use crate::wire::{handshake as greeting, numbers};
 
 fn header<T: Real>(direction: Direction, content: Content, columns: usize) -> Vec<u8> {
     let stamp = Stamp { phase: 1, step: 2, version: 3, answers: 4 };
-    let signal = Some(Heading { stamp, content, shape: (LINK.rows, columns) });
+    let signal = Some(Heading { stamp, content, shape: (LINK.rows, columns), again: false });
     frame::encode::<T>(LINK, direction, &Header { credit: 5, signal }).to_vec()
 }
 

@@ -7,6 +7,7 @@
 //! auto, cut       : group g of k lives with worker ⌊g·N/k⌋ of N; a layer that is not cut lives where auto would have it
 //! ```
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::network::{Address, NetworkSpec};
@@ -146,22 +147,22 @@ impl Placement {
     pub fn of_nodes(lists: &[Vec<usize>], groups: &[usize]) -> Result<Self, PlacementError> {
         let nodes = groups.iter().fold(0, |sum: usize, &groups| sum.saturating_add(groups));
         let address = |node| address(node, groups);
-        let mut home: Vec<Option<usize>> = vec![None; nodes];
+        // A map, so that no room is made for nodes that nobody named: the numbers may be somebody else's.
+        let mut home: BTreeMap<usize, usize> = BTreeMap::new();
         for (worker, list) in lists.iter().enumerate() {
             if list.is_empty() {
                 return Err(PlacementError::Empty { worker });
             }
             for &node in list {
-                match home.get_mut(node) {
-                    None => return Err(PlacementError::Unknown { worker, layer: node, last: nodes - 1 }),
-                    Some(Some(first)) => {
-                        return Err(PlacementError::Twice { address: address(node), first: *first, second: worker });
-                    }
-                    Some(free) => *free = Some(worker),
+                if node >= nodes {
+                    return Err(PlacementError::Unknown { worker, layer: node, last: nodes.saturating_sub(1) });
+                }
+                if let Some(first) = home.insert(node, worker) {
+                    return Err(PlacementError::Twice { address: address(node), first, second: worker });
                 }
             }
         }
-        if let Some(node) = home.iter().position(Option::is_none) {
+        if let Some(node) = (0..nodes).find(|node| !home.contains_key(node)) {
             return Err(PlacementError::Missing { address: address(node) });
         }
         let sorted = lists.iter().map(|list| {
