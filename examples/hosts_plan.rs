@@ -122,7 +122,7 @@ fn median(mut numbers: Vec<f64>) -> f64 {
 /// Seconds of a signal's round trip to another thread with a runtime of its own.
 fn round_trip(tcp: bool, rows: usize) -> Any<f64> {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let link = Link { lower: 0, rows, columns_most: 64 };
+    let link = Link { lower: 0, group: 0, rows, columns_most: 64 };
     let (near, far) = if tcp {
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         let near = std::net::TcpStream::connect(listener.local_addr()?)?;
