@@ -27,7 +27,7 @@ use crate::energy::{Activation, Loss};
 use crate::engine::actor::News;
 use crate::engine::line::line;
 use crate::engine::mailbox::{Delivery, mailbox};
-use crate::engine::remote::{Incoming, Limits, control, listen, obey};
+use crate::engine::remote::{Incoming, Limits, Told, control, listen, obey};
 use crate::engine::transport::{Ends, Stream, carry};
 use crate::engine::virtual_time::record::Record;
 use crate::engine::wall_clock::WallLaws;
@@ -40,7 +40,7 @@ use crate::process::start::{Answer, Instruction};
 use crate::run::checkpoint;
 use crate::run::events::Records;
 use crate::run::meta::Meta;
-use crate::wire::control::{self as heads, Bounds, Order, Tiding};
+use crate::wire::control::{self as heads, Bounds, Tiding};
 use crate::wire::frame::{self, Direction, Header, Heading, Link};
 use crate::wire::handshake::{self as greeting, Hello, Purpose, Secret};
 
@@ -167,7 +167,7 @@ pub fn control_heads(bytes: &[u8]) -> bool {
     let bounds = Bounds { network: &network, batch_most: BATCH_MOST };
     let promised = "what says how many numbers follow can be made of so many";
     let mut found = false;
-    if let Ok((layer, order)) = heads::decode::<(usize, Order)>("a directive", bytes)
+    if let Ok(Told::Order(layer, order)) = heads::decode::<Told>("a directive", bytes)
         && let Ok(count) = order.numbers(layer, bounds)
     {
         assert!(count <= NUMBERS_MOST, "{order:?} asks for {count} numbers");

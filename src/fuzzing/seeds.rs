@@ -12,6 +12,7 @@ use super::{BATCH_MOST, CALLERS_NONCE, HOSTS_NONCE, LINK, hello, learning_networ
 use crate::config;
 use crate::data::idx_problem::Kind;
 use crate::engine::Schedule;
+use crate::engine::remote::Told;
 use crate::engine::transport::Transport;
 use crate::engine::virtual_time::clocks::ClockLaws;
 use crate::engine::virtual_time::kernel::{Key, Time};
@@ -140,7 +141,9 @@ fn tidings() -> Vec<(Tiding, Vec<u8>)> {
 
 /// Every directive and every tiding, without the numbers behind it.
 pub fn control_heads() -> Vec<Vec<u8>> {
-    let orders = directives().into_iter().map(|(layer, directive)| control::encode(&(layer, Order::of(&directive).0)));
+    let orders = directives()
+        .into_iter()
+        .map(|(layer, directive)| control::encode(&Told::Order(layer, Order::of(&directive).0)));
     orders.chain(tidings().iter().map(|(tiding, _)| control::encode(tiding))).collect()
 }
 
@@ -156,8 +159,9 @@ pub fn control_stream() -> Vec<Vec<u8>> {
         .into_iter()
         .map(|(layer, directive)| {
             let (order, numbers) = Order::of(&directive);
-            framed(control::encode(&(layer, order)), &numbers)
+            framed(control::encode(&Told::Order(layer, order)), &numbers)
         })
+        .chain([framed(control::encode(&Told::Farewell), &[])])
         .collect();
     let told: Vec<Vec<u8>> =
         tidings().into_iter().map(|(tiding, numbers)| framed(control::encode(&tiding), &numbers)).collect();

@@ -70,7 +70,7 @@ pub(super) fn placement_is_whole(config: &Config) -> Option<Diagnostic> {
         Placing::Word(_) => {
             let problem = Placement::automatic(widths, &groups, config.workers).err()?;
             return broken(
-                problem.to_string(),
+                format!("`schedule.placement`: {problem}"),
                 "use fewer workers or more groups, or say in `schedule.placement` who lives where",
             );
         }
