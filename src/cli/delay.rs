@@ -304,12 +304,17 @@ fn judge(written: &Written<'_>) -> Result<(), Failure> {
         return Err(Failure { code: 1, message });
     }
     let moving = rows.iter().filter(|row| !row.is_at_rest()).count();
-    if moving > 0 {
-        let message = format!(
-            "{moving} layers had not come to rest when the run ended, so that their final displacements are not final; \
-             raise inference.max_infer_iters"
-        );
-        return Err(Failure::input(message).with_code(3));
+    all_at_rest(moving)
+}
+
+/// The exit code is 3 where layers still moved.
+fn all_at_rest(moving: usize) -> Result<(), Failure> {
+    if moving == 0 {
+        return Ok(());
     }
-    Ok(())
+    let message = format!(
+        "{moving} layers had not come to rest when the run ended, so that their final displacements are not final; \
+         raise inference.max_infer_iters"
+    );
+    Err(Failure::input(message).with_code(3))
 }

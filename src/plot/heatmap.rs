@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{PlotError, csv_of, draw, write_all};
+use super::{PlotError, draw, write_all};
 
 /// Cells over two lists of categories.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +51,6 @@ impl Heatmap {
         }
         let shown = |value: &f64| if self.log { value.log10() } else { *value };
         let colours = self.values.iter().map(|row| row.iter().map(shown).collect()).collect();
-        write_all(folder, stem, &draw::heatmap(self, colours)?, &csv_of(&self.title, cells)?)
+        write_all(folder, stem, &draw::heatmap(self, colours)?, cells)
     }
 }

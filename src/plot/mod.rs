@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use crate::run::RunError;
 use crate::run::atomic::write_atomic;
+use crate::run::table::write_table;
 
 /// One axis.
 #[derive(Clone, Debug, PartialEq)]
@@ -178,7 +179,7 @@ impl Figure {
                 rows.push(Row { series: &series.name, x, y, low, high });
             }
         }
-        write_all(folder, stem, &drawn, &csv_of(&self.title, rows)?)
+        write_all(folder, stem, &drawn, rows)
     }
 
     /// Every number can be shown, and bands have a pair per point.
@@ -211,24 +212,18 @@ struct Drawn {
     png: Vec<u8>,
 }
 
-fn csv_of<R: Serialize>(figure: &str, rows: impl IntoIterator<Item = R>) -> Result<Vec<u8>, PlotError> {
-    let failed = |problem: String| PlotError::Drawing { figure: figure.to_owned(), problem };
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.serialize(row).map_err(|error| failed(error.to_string()))?;
-    }
-    writer.into_inner().map_err(|error| failed(error.to_string()))
-}
-
-fn write_all(folder: &Path, stem: &str, drawn: &Drawn, csv: &[u8]) -> Result<Vec<PathBuf>, PlotError> {
-    let files = [("svg", drawn.svg.as_bytes()), ("png", &drawn.png), ("csv", csv)];
-    let mut written = Vec::new();
-    for (ending, bytes) in files {
-        let path = folder.join(format!("{stem}.{ending}"));
-        write_atomic(&path, bytes)?;
-        written.push(path);
-    }
-    Ok(written)
+/// Writes a figure and the rows that drew it.
+fn write_all<R: Serialize>(
+    folder: &Path,
+    stem: &str,
+    drawn: &Drawn,
+    rows: impl IntoIterator<Item = R>,
+) -> Result<Vec<PathBuf>, PlotError> {
+    let [svg, png, csv] = ["svg", "png", "csv"].map(|ending| folder.join(format!("{stem}.{ending}")));
+    write_atomic(&svg, drawn.svg.as_bytes())?;
+    write_atomic(&png, &drawn.png)?;
+    write_table(&csv, rows)?;
+    Ok(vec![svg, png, csv])
 }
 
 #[cfg(test)]

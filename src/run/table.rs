@@ -1,4 +1,5 @@
-//! `metrics.csv` and `layers.csv`: rows as structs, one flush per row group, cut back to a checkpoint on resume.
+//! `metrics.csv` and `layers.csv`: rows as structs, one flush per row group, cut back to a checkpoint on resume; and tables that are
+//! written at once.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -73,6 +74,19 @@ pub struct LinkRow {
     pub staleness_counts: String,
 }
 
+/// Writes a whole table: a line per row under the names of its columns.
+///
+/// # Errors
+/// A row that can't be a line, or a file that can't be written.
+pub fn write_table<R: Serialize>(path: &Path, rows: impl IntoIterator<Item = R>) -> Result<(), RunError> {
+    let failed = |error: String| RunError::content(path, error);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).map_err(|error| failed(error.to_string()))?;
+    }
+    write_atomic(path, &writer.into_inner().map_err(|error| failed(error.to_string()))?)
+}
+
 /// Writes `links.csv`, if there is anything to say.
 pub fn write_links(
     run: &RunDirectory,
@@ -84,14 +98,12 @@ pub fn write_links(
     if tallies.is_empty() {
         return Ok(());
     }
-    let path = run.file("links.csv");
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for &((from, to), tally) in tallies {
+    let row = |&((from, to), tally): &((usize, usize), Tally)| {
         let counts: Vec<String> = tally.ages.iter().map(u64::to_string).collect();
         let Tally { sent, resent, lost, duplicated, overwritten, late, heard, .. } = tally;
         let (staleness_mean, staleness_max) = (tally.age_mean(), tally.age_most.units());
         let staleness_counts = counts.join(" ");
-        let row = LinkRow {
+        LinkRow {
             from: name(from),
             to: name(to),
             sent,
@@ -104,11 +116,9 @@ pub fn write_links(
             staleness_mean,
             staleness_max,
             staleness_counts,
-        };
-        writer.serialize(row).map_err(|error| RunError::content(&path, error.to_string()))?;
-    }
-    let bytes = writer.into_inner().map_err(|error| RunError::content(&path, error.to_string()))?;
-    write_atomic(&path, &bytes)
+        }
+    };
+    write_table(&run.file("links.csv"), tallies.iter().map(row))
 }
 
 /// A row of `layers.csv`.

@@ -9,33 +9,16 @@ use asynapse::settling::{Limits, StopReason};
 use asynapse::signal::Message;
 
 use crate::common::{
-    RATE, adam, batch, distance, engine_estimate, engine_states, engine_step, engine_weights, plan, reference_step,
-    settings, spec, weights,
+    RATE, adam, batch, engine_states, engine_step, engine_weights, plan, reference_step, settings, spec, weights,
 };
+use crate::free_running;
 
 const TOLERANCE: f64 = 1e-7;
 
-/// Largest distance of any state from the reference's, settled a thousand times more finely.
+/// As whole layers are held against it; groups that run free say bare errors.
 fn distance_to_reference(network: &NetworkSpec, grouping: Grouping, rule: RuleName, seed: u64, threads: usize) -> f64 {
-    let plan = plan(rule, network, 0.1, FreePhase::Relax);
-    let sample = batch::<f64>(network, 3, seed);
-    let mut reference = Synchronous::new(network, weights(network, seed), RATE, adam());
-    reference_step(&mut reference, &plan, Limits::tolerance(TOLERANCE * 1e-3, 100_000), &sample);
     let cut = network.clone().with_groups(grouping);
-    let chosen = settings(Schedule::FreeRunning, threads, Message::Error);
-    let mut engine = Engine::new(&cut, weights(network, seed), chosen).expect("engine");
-    let limits = Limits::tolerance(TOLERANCE, 10_000_000);
-    for record in engine_step(&mut engine, &plan, limits, &sample) {
-        assert_eq!(record.reason, StopReason::Settled, "seed {seed}");
-        assert!(record.residual() <= TOLERANCE, "settled with residual {}", record.residual());
-    }
-    let estimates = distance(&engine_estimate(&mut engine), &reference.estimate(), 1.0);
-    assert!(estimates < 1e-4, "estimates differ by {estimates}");
-    let states = engine_states(&mut engine);
-    let gap = |(a, b): (&ndarray::Array2<f64>, &ndarray::Array2<f64>)| {
-        a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
-    };
-    states.iter().zip(&reference.states()).map(gap).fold(0.0, f64::max)
+    free_running::distance_to_reference((network, &cut), rule, seed, threads, Message::Error)
 }
 
 fn many_seeds(threads: usize) {

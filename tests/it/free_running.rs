@@ -14,14 +14,21 @@ use crate::common::{
 
 const TOLERANCE: f64 = 1e-7;
 
-/// Largest distance of any state from the reference's, settled a thousand times more finely.
-fn distance_to_reference(network: &NetworkSpec, seed: u64, threads: usize, message: Message) -> f64 {
-    let plan = crate::common::plan(RuleName::PcNudge, network, 0.1, FreePhase::Relax);
+/// Largest distance of any state from the reference's, settled a thousand times more finely. `cut` is the network, or the same with its
+/// layers cut into groups.
+pub(crate) fn distance_to_reference(
+    (network, cut): (&NetworkSpec, &NetworkSpec),
+    rule: RuleName,
+    seed: u64,
+    threads: usize,
+    message: Message,
+) -> f64 {
+    let plan = crate::common::plan(rule, network, 0.1, FreePhase::Relax);
     let sample = batch::<f64>(network, 4, seed);
     let mut reference = Synchronous::new(network, weights(network, seed), RATE, adam());
     reference_step(&mut reference, &plan, Limits::tolerance(TOLERANCE * 1e-3, 100_000), &sample);
     let chosen = settings(Schedule::FreeRunning, threads, message);
-    let mut engine = Engine::new(network, weights(network, seed), chosen).expect("engine");
+    let mut engine = Engine::new(cut, weights(network, seed), chosen).expect("engine");
     let limits = Limits::tolerance(TOLERANCE, 10_000_000);
     for record in engine_step(&mut engine, &plan, limits, &sample) {
         assert_eq!(record.reason, StopReason::Settled, "seed {seed}");
@@ -42,7 +49,7 @@ fn hundred_seeds(threads: usize) {
         let activation = activations[seed as usize % 4];
         let loss = if seed % 3 == 0 { Loss::SquaredError } else { Loss::CrossEntropy };
         let network = spec(&[6, 8, 7, 6, 4], activation, loss);
-        let gap = distance_to_reference(&network, seed, threads, Message::ErrorEcho);
+        let gap = distance_to_reference((&network, &network), RuleName::PcNudge, seed, threads, Message::ErrorEcho);
         assert!(gap <= 10.0 * TOLERANCE, "seed {seed}: {gap:e}");
     }
 }
@@ -62,7 +69,7 @@ fn every_message_reaches_the_same_equilibrium() {
     for message in [Message::ErrorEcho, Message::Error, Message::State] {
         for seed in 200..210 {
             let network = spec(&[6, 8, 7, 4], Activation::Tanh, Loss::CrossEntropy);
-            let gap = distance_to_reference(&network, seed, 2, message);
+            let gap = distance_to_reference((&network, &network), RuleName::PcNudge, seed, 2, message);
             assert!(gap <= 10.0 * TOLERANCE, "{message:?} seed {seed}: {gap:e}");
         }
     }

@@ -1,6 +1,6 @@
 //! `asynapse delay` on the wall clock: layers that run freely.
 
-use super::{Arguments, failed, folder, say, say_json, show, time};
+use super::{Arguments, all_at_rest, failed, folder, say, say_json, show, time};
 use crate::cli::Failure;
 use crate::config::Loaded;
 use crate::experiment::delay::Request;
@@ -89,12 +89,5 @@ fn judge(waves: &[WallWave], within: Option<f64>) -> Result<(), Failure> {
         return Err(Failure { code: 1, message: sentences.join("\n") });
     }
     let moving: usize = all.iter().map(|fault| if let Fault::Restless(moving) = fault { *moving } else { 0 }).sum();
-    if moving > 0 {
-        let message = format!(
-            "{moving} layers had not come to rest when the run ended, so that their final displacements are not final; \
-             raise inference.max_infer_iters"
-        );
-        return Err(Failure::input(message).with_code(3));
-    }
-    Ok(())
+    all_at_rest(moving)
 }

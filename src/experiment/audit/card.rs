@@ -10,6 +10,7 @@ use crate::plot::{Heatmap, PlotError};
 use crate::run::RunDirectory;
 use crate::run::RunError;
 use crate::run::atomic::write_atomic;
+use crate::run::table::write_table;
 
 /// Why cards could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -20,9 +21,6 @@ pub enum WriteError {
     /// A file could not be written.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The table could not be made.
-    #[error("audit.csv: {0}")]
-    Table(String),
 }
 
 /// One measured value.
@@ -290,14 +288,10 @@ fn bearing(card: &Card) -> Vec<String> {
 /// Writes `audit.md`, `audit.csv`, `audit.json` and the figures `audit-reads` and `audit-costs`.
 pub fn write(cards: &[Card], run: &RunDirectory) -> Result<(), WriteError> {
     write_atomic(&run.file("audit.md"), markdown(cards).as_bytes())?;
-    let table = |error: String| WriteError::Table(error);
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows(cards) {
-        writer.serialize(row).map_err(|error| table(error.to_string()))?;
-    }
-    write_atomic(&run.file("audit.csv"), &writer.into_inner().map_err(|error| table(error.to_string()))?)?;
-    let json = serde_json::to_vec_pretty(cards).map_err(|error| table(error.to_string()))?;
-    write_atomic(&run.file("audit.json"), &json)?;
+    write_table(&run.file("audit.csv"), rows(cards))?;
+    let path = run.file("audit.json");
+    let json = serde_json::to_vec_pretty(cards).map_err(|error| RunError::content(&path, error.to_string()))?;
+    write_atomic(&path, &json)?;
     if cards.iter().any(|card| card.no_layers.is_none()) {
         reads_map(cards).write(run.path(), "audit-reads")?;
         costs_map(cards).write(run.path(), "audit-costs")?;

@@ -18,6 +18,7 @@ use super::{DelayError, Direction, Request, Rest, Row, Wave, heat};
 use crate::config::Config;
 use crate::plot::{Axis, Figure, PlotError, Series, Style};
 use crate::run::atomic::write_atomic;
+use crate::run::table::write_table;
 use crate::run::{RunDirectory, RunError};
 
 /// What was asked and what was found, as it is written and printed.
@@ -51,7 +52,7 @@ pub fn write<'a>(
 ) -> Result<Written<'a>, DelayError> {
     let folder = run.path();
     let rows: Vec<&Row> = waves.iter().flat_map(|wave| &wave.rows).collect();
-    table(&run.file("delay.csv"), &rows)?;
+    write_table(&run.file("delay.csv"), &rows)?;
     for wave in waves {
         over_hops(wave, request.threshold)
             .map(|figure| figure.write(folder, &format!("delay-{}", wave.direction.name())))
@@ -61,7 +62,7 @@ pub fn write<'a>(
     if !sweeps.is_empty() {
         let far: Vec<FarRow<'_>> =
             sweeps.iter().flat_map(|sweep| sweep.far.iter().map(|far| FarRow::of(far.depth, &far.row))).collect();
-        table(&run.file("depth.csv"), &far)?;
+        write_table(&run.file("depth.csv"), &far)?;
         sweeps.iter().try_for_each(|sweep| over_depth(sweep, folder))?;
     }
     let sources: Vec<Source<'_>> = waves.iter().map(source).collect();
@@ -83,16 +84,6 @@ pub fn write<'a>(
 
 pub(super) fn json(path: &Path, value: &serde_json::Value) -> Result<(), RunError> {
     let bytes = serde_json::to_vec(value).map_err(|error| RunError::content(path, error.to_string()))?;
-    write_atomic(path, &bytes)
-}
-
-pub(super) fn table<R: Serialize>(path: &Path, rows: &[R]) -> Result<(), RunError> {
-    let failed = |error: String| RunError::content(path, error);
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.serialize(row).map_err(|error| failed(error.to_string()))?;
-    }
-    let bytes = writer.into_inner().map_err(|error| failed(error.to_string()))?;
     write_atomic(path, &bytes)
 }
 

@@ -41,6 +41,7 @@ use crate::network::{Init, NetworkSpec, Weights};
 use crate::plot::PlotError;
 use crate::reference::implicit::ImplicitError;
 use crate::run::atomic::write_atomic;
+use crate::run::table::write_table;
 use crate::run::{RunDirectory, RunError};
 
 /// What can be reproduced.
@@ -210,14 +211,7 @@ impl Bench<'_> {
 
     /// Writes what was measured, one row per measurement.
     fn table<R: Serialize>(&self, name: &str, rows: &[R]) -> Result<(), RunError> {
-        let path = self.folder.join(name);
-        let failed = |error: String| RunError::content(&path, error);
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        for row in rows {
-            writer.serialize(row).map_err(|error| failed(error.to_string()))?;
-        }
-        let bytes = writer.into_inner().map_err(|error| failed(error.to_string()))?;
-        write_atomic(&path, &bytes)
+        write_table(&self.folder.join(name), rows)
     }
 }
 

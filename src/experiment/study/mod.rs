@@ -40,6 +40,7 @@ use super::audit::algorithms::{ALGORITHMS, Algorithm};
 use crate::config::{self, Config, ConfigError, Loaded, Text};
 use crate::plot::PlotError;
 use crate::run::atomic::write_atomic;
+use crate::run::table::write_table;
 use crate::run::{RunDirectory, RunError};
 
 /// A named study.
@@ -283,14 +284,7 @@ impl Bench<'_> {
 
     /// `NAME-measured.csv`: a line per row.
     fn table<R: Serialize>(&self, rows: &[R]) -> Result<(), RunError> {
-        let path = self.folder.join(format!("{}-measured.csv", self.study.name));
-        let failed = |error: String| RunError::content(&path, error);
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        for row in rows {
-            writer.serialize(row).map_err(|error| failed(error.to_string()))?;
-        }
-        let bytes = writer.into_inner().map_err(|error| failed(error.to_string()))?;
-        write_atomic(&path, &bytes)
+        write_table(&self.folder.join(format!("{}-measured.csv", self.study.name)), rows)
     }
 }
 

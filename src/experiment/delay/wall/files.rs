@@ -8,13 +8,14 @@
 
 use serde::Serialize;
 
-use super::super::files::{json, origin, source, table};
+use super::super::files::{json, origin, source};
 use super::super::trace::{self, Source, Summary, WALL};
 use super::super::{DelayError, Direction, Request, Rest, heat};
 use super::verdict::ratios;
 use super::{ClockOffset, WallRow, WallWave};
 use crate::config::Config;
 use crate::plot::{Axis, Figure, Series, Style};
+use crate::run::table::write_table;
 use crate::run::{RunDirectory, RunError};
 
 /// What was asked and what was found.
@@ -68,7 +69,7 @@ const CLOCKS: &str = "each process reads the monotonic clock of its own machine,
 pub fn write<'a>(request: &'a Request, waves: &'a [WallWave], run: &RunDirectory) -> Result<Written<'a>, DelayError> {
     let folder = run.path();
     let rows: Vec<&WallRow> = waves.iter().flat_map(|wave| &wave.rows).collect();
-    table(&run.file("delay.csv"), &rows)?;
+    write_table(&run.file("delay.csv"), &rows)?;
     for wave in waves {
         over_hops(wave, request.threshold)
             .map(|figure| figure.write(folder, &format!("delay-{}", wave.wave.direction.name())))
