@@ -54,6 +54,7 @@ mod rules;
 
 mod reach;
 
+mod caution;
 mod idle;
 
 // The configurations that come with the program, and the keys for other readers.
@@ -197,7 +198,7 @@ fn resolve(name: String, source: &Source, overrides: &[String]) -> Result<Loaded
         origin: source.origin.clone(),
         overrides: overrides.to_vec(),
         set_at: gathered.positions(),
-        warnings: idle::warnings(&config, &gathered),
+        warnings: idle::warnings(&config, &gathered).into_iter().chain(caution::warning(&config, &gathered)).collect(),
         config,
     })
 }

@@ -364,6 +364,21 @@ fn settings_without_effect_are_warnings() {
 }
 
 #[test]
+fn losses_that_nothing_makes_good_are_a_warning() {
+    let lossy = ["schedule.mode=virtual-time", "links.\"2->1\".loss=0.1"];
+    let warnings = read("", &lossy).expect("a configuration").warnings;
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(warnings[0].level, Level::Warning);
+    assert!(warnings[0].title.contains("2->1"), "{}", warnings[0]);
+    for more in ["links.resend=4", "learning.rule=backprop", "links.\"2->1\".resend=4"] {
+        let used = [&lossy[..], &[more]].concat();
+        assert!(
+            read("", &used).expect("a configuration").warnings.iter().all(|found| found.title != warnings[0].title)
+        );
+    }
+}
+
+#[test]
 fn a_default_that_is_written_out_is_no_warning() {
     let text = super::super::to_toml(&config("", &["learning.optimizer=sgd", "data.dir=x"]));
     assert_eq!(read(&text, &[]).expect("a configuration").warnings, []);
