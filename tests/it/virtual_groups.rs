@@ -188,6 +188,27 @@ fn nothing_is_called_settled_that_is_not_and_what_is_settled_is_at_the_equilibri
     assert!(settled > 280, "{settled} settled, others: {others:?}");
 }
 
+/// A group moves with the wave when the last share of its current has come, and not before: then nothing of the way is left in it.
+#[test]
+fn the_forward_wave_has_the_bits_of_the_reference_however_late_a_share_comes() {
+    for seed in 0..40 {
+        let network = spec(&[3, 6, 5, 2], Activation::Tanh, Loss::SquaredError);
+        let network = network.with_groups(if seed % 2 == 0 { Grouping::Neuron } else { Grouping::Count(2) });
+        let plan = plan(RuleName::PcNudge, &network, 0.5, FreePhase::Forward);
+        let initial = weights::<f64>(&network, seed);
+        let mut reference = Synchronous::new(&network, initial.clone(), RATE, adam());
+        let mut actual = VirtualNetwork::new(&network, initial, &slow(seed, &network, rough(seed)));
+        for index in 0..2 {
+            let (data, target) = batch::<f64>(&network, 3, index);
+            reference.present(&data, &target);
+            reference.run_phase(&plan.phases[0], Limits::steps(1));
+            actual.present(&data, &target).expect("present");
+            actual.run_phase(&plan.phases[0], Limits::steps(1)).expect("a wave");
+            assert!(states(&mut actual) == reference.states(), "seed {seed}, batch {index}");
+        }
+    }
+}
+
 /// Without resending, the loss of the only signal on one of many links is enough: nothing is settled then.
 #[test]
 fn a_signal_that_is_lost_for_good_is_not_settled() {
