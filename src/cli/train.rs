@@ -87,7 +87,9 @@ fn failure(error: TrainError) -> Failure {
     let code = match &error {
         TrainError::Interrupted { .. } => 130,
         TrainError::GivenUp { .. } | TrainError::Deserted { .. } | TrainError::NotStored { .. } => 75,
-        TrainError::Step { source: StepError::Engine(EngineError::Lost { .. }), .. } => 75,
+        TrainError::Step {
+            source: StepError::Engine(EngineError::Lost { .. } | EngineError::Severed { .. }), ..
+        } => 75,
         #[cfg(unix)]
         TrainError::Step { source: StepError::Process(_), .. } => 2,
         TrainError::Step { source: StepError::NoProcesses, .. } => 2,

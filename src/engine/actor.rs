@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::error::Loss;
+use super::error::{Loss, Severed};
 use super::hall::Seat;
 use super::line::Hearer;
 use super::mailbox::{Broken, Inbox, Outbox};
@@ -33,6 +33,8 @@ pub(crate) enum News<T> {
     LinkBroken(usize),
     /// A process is gone.
     Lost(Box<Loss>),
+    /// The line between two processes is dead.
+    Severed(Box<Severed>),
 }
 
 /// The links of one node with the layer on one side.

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::actor::News;
 use super::census::Census;
+use super::error::{Member, Severed};
 use super::line::{Teller, Untold};
 use super::parts::{join_extracts, join_reports};
 use super::whereabouts::{Watchdog, Whereabouts};
@@ -40,15 +41,15 @@ pub(crate) struct Coordinator<T> {
     pub(super) broken: Option<usize>,
     /// Which process is gone; likewise.
     pub(super) lost: Option<Loss>,
-    /// Layers live in other processes.
-    pub(super) spread: bool,
+    /// The other processes in which layers live, if they do.
+    pub(super) crew: Vec<Member>,
     /// Where they are in training, if they do.
     pub(super) transaction: Option<transaction::Coordinator>,
     /// Shared with all groups that run free.
     pub(super) outstanding: Arc<Outstanding>,
 }
 
-/// How long a layer that lost a neighbour waits for word that a process is gone, which says more.
+/// How long a layer that lost a neighbour waits for word that a process is gone or a line dead, which says more.
 const WORD_OF_A_LOSS: Duration = Duration::from_secs(2);
 
 impl<T: Real> Coordinator<T> {
@@ -60,7 +61,7 @@ impl<T: Real> Coordinator<T> {
         whereabouts: Arc<Whereabouts>,
     ) -> Self {
         let (schedule, watchdog) = (settings.schedule, Watchdog::new(settings.stall));
-        let (phase, broken, lost, spread, transaction) = (0, None, None, false, None);
+        let (phase, broken, lost, crew, transaction) = (0, None, None, Vec::new(), None);
         let nodes_before = |first: &mut usize, layer| {
             let here = *first;
             *first += network.groups(layer);
@@ -80,7 +81,7 @@ impl<T: Real> Coordinator<T> {
             phase,
             broken,
             lost,
-            spread,
+            crew,
             transaction,
             outstanding,
         }
@@ -96,11 +97,11 @@ impl<T: Real> Coordinator<T> {
         self.schedule == Schedule::FreeRunning && self.network.is_cut()
     }
 
-    /// The same for layers in other processes, in this life of the run.
-    pub(crate) fn of_processes(self, generation: u64) -> Self {
+    /// The same for layers in these other processes, in this life of the run.
+    pub(crate) fn of_processes(self, generation: u64, crew: Vec<Member>) -> Self {
         let at = transaction::Ticket { generation, step: 0 };
         let transaction = Some(transaction::Coordinator::new(self.nodes(), at));
-        Self { spread: true, transaction, ..self }
+        Self { crew, transaction, ..self }
     }
 
     pub(super) fn layers(&self) -> usize {
@@ -128,7 +129,7 @@ impl<T: Real> Coordinator<T> {
         }
         match self.directives[node].tell(directive) {
             // Whoever carried it to another process has failed and sent word, which the next wait finds and which says more.
-            Err(Untold::Gone) if self.spread => Ok(()),
+            Err(Untold::Gone) if !self.crew.is_empty() => Ok(()),
             Err(Untold::Gone) => Err(self.ended()),
             Err(Untold::Full(_)) => Err(self.stalled()),
             Ok(()) => Ok(()),
@@ -290,6 +291,7 @@ impl<T: Real> Coordinator<T> {
                     self.lost = Some((*loss).clone());
                     return Err(self.lost(*loss));
                 }
+                Ok(Some(News::Severed(severed))) => return Err(self.severed(severed)),
                 Ok(Some(news)) => return Ok(Some(news)),
                 Ok(None) => return Err(self.ended()),
                 Err(_) if Instant::now() >= patience => {
@@ -306,12 +308,16 @@ impl<T: Real> Coordinator<T> {
     /// What a layer noticed of its neighbour's end; or what is known of the neighbour's process, if it is one.
     async fn broken_or_lost(&mut self, layer: usize) -> EngineError {
         let deadline = Instant::now() + WORD_OF_A_LOSS;
-        while self.spread
+        while !self.crew.is_empty()
             && let Ok(Some(news)) = timeout_at(deadline, self.news.recv()).await
         {
-            if let News::Lost(loss) = news {
-                self.lost = Some((*loss).clone());
-                return self.lost(*loss);
+            match news {
+                News::Lost(loss) => {
+                    self.lost = Some((*loss).clone());
+                    return self.lost(*loss);
+                }
+                News::Severed(severed) => return self.severed(severed),
+                _ => {}
             }
         }
         self.link_broken(layer)
@@ -319,6 +325,16 @@ impl<T: Real> Coordinator<T> {
 
     fn lost(&self, loss: Loss) -> EngineError {
         EngineError::Lost { loss: Box::new(loss), phase: self.phase, whereabouts: self.whereabouts.to_string() }
+    }
+
+    /// The workers at both ends of a line, unless somebody names one that there is not; then only the link is broken.
+    fn severed(&mut self, severed: Box<Severed>) -> EngineError {
+        self.broken = Some(severed.lower);
+        let [here, there] = severed.workers.map(|worker| self.crew.get(worker).cloned());
+        let Some(workers) = here.zip(there).map(|(here, there)| Box::new([here, there])) else {
+            return self.link_broken(severed.lower);
+        };
+        EngineError::Severed { severed, workers, phase: self.phase, whereabouts: self.whereabouts.to_string() }
     }
 
     fn link_broken(&self, layer: usize) -> EngineError {

@@ -89,6 +89,22 @@ pub enum EngineError {
         /// Who waits for whom.
         whereabouts: String,
     },
+    /// The line between two workers is dead.
+    #[error(
+        "the line between {} and {} is dead: what layers {} and {} say to each other is not answered any more ({}), though both \
+         workers answer the coordinator; all workers were cut off; phase {phase}: {whereabouts}",
+        .workers[0], .workers[1], .severed.lower, .severed.lower + 1, .severed.how
+    )]
+    Severed {
+        /// Which line, and how it is known.
+        severed: Box<Severed>,
+        /// The workers at its ends.
+        workers: Box<[Member; 2]>,
+        /// The phase.
+        phase: u64,
+        /// Who waits for whom.
+        whereabouts: String,
+    },
     /// An update that can't be made.
     #[error(
         "layer {layer}: the update of training step {step} has numbers that are not finite; it was made on no layer; \
@@ -143,15 +159,31 @@ impl EngineError {
     }
 }
 
-/// A worker process that is gone.
+/// A worker process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loss {
+pub struct Member {
     /// Its number, counted from 0.
     pub worker: usize,
     /// Its process id.
     pub pid: u32,
-    /// The layers, or groups of layers, that lived there.
+    /// The layers, or groups of layers, that live there.
     pub layers: Vec<Address>,
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { worker, pid, layers } = self;
+        let layers: Vec<String> = layers.iter().map(Address::to_string).collect();
+        let noun = if layers.len() == 1 { "layer" } else { "layers" };
+        write!(f, "worker {worker} (process {pid}, {noun} {})", layers.join(", "))
+    }
+}
+
+/// A worker process that is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Which.
+    pub member: Member,
     /// How it was lost.
     pub how: String,
     /// What was done about it.
@@ -160,9 +192,18 @@ pub struct Loss {
 
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { worker, pid, layers, how, done } = self;
-        let layers: Vec<String> = layers.iter().map(Address::to_string).collect();
-        let noun = if layers.len() == 1 { "layer" } else { "layers" };
-        write!(f, "worker {worker} (process {pid}, {noun} {}) {how}; {done}", layers.join(", "))
+        let Self { member, how, done } = self;
+        write!(f, "{member} {how}; {done}")
     }
+}
+
+/// A link whose connection nobody closed and on which nothing is answered any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Severed {
+    /// The worker that noticed, and the one at the other end.
+    pub workers: [usize; 2],
+    /// The lower of the two layers.
+    pub lower: usize,
+    /// What the system says.
+    pub how: String,
 }

@@ -18,6 +18,7 @@ use super::actor::{Links, News, Side};
 use super::hall::Pair;
 use super::transport::Stream;
 use super::transport::groups::{Voice, Voices, carry};
+use super::wiring::trouble;
 use crate::layer::LayerError;
 use crate::math::Real;
 use crate::network::NetworkSpec;
@@ -106,12 +107,15 @@ impl Homes<'_> {
                     if direction == Direction::Up { links.above = seat } else { links.below = seat }
                 }
             }
+            // Whoever faults has to be one of those that live here.
+            let layer = if self.groups(lower, here).is_empty() { lower + 1 } else { lower };
             for (peer, stream, voices, saying) in carried {
                 let (news, pumps) = (news.clone(), carry(stream, voices, saying, halls.clone()));
                 tokio::spawn(async move {
                     if let Err(error) = pumps.await {
                         let what = format!("the connection with worker {peer} can't go on: {error}");
-                        let _ = news.send(News::Fault(LayerError { layer: lower, what })).await;
+                        let line = (lower, Some([here, peer]));
+                        let _ = news.send(trouble(&error, line, LayerError { layer, what })).await;
                     }
                 });
             }

@@ -52,7 +52,7 @@ use tokio::task::JoinHandle;
 
 use actor::Actor;
 use coordinator::Coordinator;
-pub use error::{EngineError, Loss};
+pub use error::{EngineError, Loss, Member, Severed};
 use hall::Counter;
 use mailbox::{Delivery, Gate};
 use parts::split;

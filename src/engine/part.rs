@@ -49,7 +49,7 @@ pub(crate) async fn perform<T: Real>(
         let homes = Homes { network, parts: &parts, here: worker, batch_most: limits.batch_most };
         homes.wire::<T>(streams, &news_out)
     } else {
-        whole(&parts[worker], streams, (&limits, settings.schedule.delivery()), &news_out)
+        whole((worker, &parts[worker]), streams, (&limits, settings.schedule.delivery()), &news_out)
     };
     let mut directives = Vec::new();
     let of_layer = Arc::new(settings.of_layer());
@@ -80,9 +80,9 @@ pub(crate) async fn perform<T: Real>(
     obeyed
 }
 
-/// The links of whole layers.
+/// The links of whole layers that live with this worker.
 fn whole<T: Real>(
-    layers: &[usize],
+    (worker, layers): (usize, &[usize]),
     streams: Vec<(usize, usize, Stream)>,
     (limits, delivery): (&Limits, Delivery),
     news: &mpsc::Sender<News<T>>,
@@ -94,13 +94,13 @@ fn whole<T: Real>(
             links.extend([(pair[0], below), (pair[1], above)]);
         }
     }
-    for (lower, _, stream) in streams {
+    for (lower, peer, stream) in streams {
         let rows = limits.network.widths()[lower + 1];
         let link = Link { lower, group: 0, rows, columns_most: limits.batch_most };
         let outward = if layers.contains(&lower) { Direction::Up } else { Direction::Down };
         let here = if outward == Direction::Up { lower } else { lower + 1 };
         if let Some(layer) = links.get_mut(&here) {
-            attach(layer, (stream, link, outward), delivery, news);
+            attach(layer, (stream, link, outward), (delivery, Some([worker, peer])), news);
         }
     }
     links

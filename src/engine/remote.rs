@@ -18,6 +18,7 @@ use tokio_util::bytes::Bytes;
 use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
 use super::actor::News;
+use super::error::Severed;
 use super::line::{Hearer, Teller, Untold};
 use super::transport::Stream;
 use crate::layer::LayerError;
@@ -172,10 +173,10 @@ async fn next_directive<T>(layers: &[(usize, Hearer<T>)], wait: bool) -> Option<
     .await
 }
 
-/// Coordinator: hands on what one worker tells of its nodes, ascending, until it closes its connection.
+/// Coordinator: hands on what one worker, by its number, tells of its nodes, ascending, until it closes its connection.
 pub(crate) async fn listen<T: Real>(
     mut incoming: Incoming,
-    nodes: Vec<usize>,
+    (worker, nodes): (usize, Vec<usize>),
     limits: Limits,
     news: mpsc::Sender<News<T>>,
 ) -> Result<(), ControlError> {
@@ -191,6 +192,7 @@ pub(crate) async fn listen<T: Real>(
             }
             Tiding::Extract(node, _) => (nodes.binary_search(node).is_ok(), *node),
             Tiding::Fault(layer, _) | Tiding::LinkBroken(layer) => (of_layer(*layer), *layer),
+            Tiding::Severed(lower, ..) => (of_layer(*lower) || of_layer(lower + 1), *lower),
         };
         if !is_ours {
             let names: Vec<String> =
@@ -203,6 +205,9 @@ pub(crate) async fn listen<T: Real>(
             Tiding::Extract(node, _) => News::Extract(node, Box::new(extract)),
             Tiding::Fault(layer, what) => News::Fault(LayerError { layer, what }),
             Tiding::LinkBroken(layer) => News::LinkBroken(layer),
+            Tiding::Severed(lower, peer, how) => {
+                News::Severed(Box::new(Severed { workers: [worker, peer], lower, how }))
+            }
         };
         if news.send(told).await.is_err() {
             break;
@@ -248,6 +253,10 @@ pub(crate) async fn tell<T: Real>(mut out: Outgoing, mut news: mpsc::Receiver<Ne
                 }
                 News::Fault(LayerError { layer, what }) => (Tiding::Fault(layer, what), Vec::new()),
                 News::LinkBroken(layer) => (Tiding::LinkBroken(layer), Vec::new()),
+                News::Severed(severed) => {
+                    let Severed { workers: [_, peer], lower, how } = *severed;
+                    (Tiding::Severed(lower, peer, how), Vec::new())
+                }
                 // Only the coordinator's own people say that, or groups, which are not sent apart.
                 News::Lost(_) | News::Quiet(_) | News::Bad(_) => return Ok(()),
             };

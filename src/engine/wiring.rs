@@ -6,9 +6,10 @@ use tokio::sync::mpsc;
 
 use super::Schedule;
 use super::actor::{Links, News, Side};
+use super::error::Severed;
 use super::hall::{Counter, seats};
 use super::mailbox::{Delivery, Gate, mailbox};
-use super::transport::{Ends, Stream, Transport, carry};
+use super::transport::{Ends, LinkError, Stream, Transport, carry};
 use crate::layer::LayerError;
 use crate::math::Real;
 use crate::network::NetworkSpec;
@@ -50,8 +51,8 @@ pub(super) async fn chain<T: Real>(
             _ => {
                 let link = within(network, lower);
                 let [here, there] = Stream::pair(transport).await?;
-                let down = attach(below, (here, link, Direction::Up), delivery, news);
-                let up = attach(upper, (there, link, Direction::Down), delivery, news);
+                let down = attach(below, (here, link, Direction::Up), (delivery, None), news);
+                let up = attach(upper, (there, link, Direction::Down), (delivery, None), news);
                 [up, down]
             }
         });
@@ -84,11 +85,12 @@ pub(super) fn share<T>(below: &mut Links<T>, above: &mut Links<T>, delivery: Del
     gates
 }
 
-/// Connects one layer to a stream, on the side on which it speaks in this direction; the gate of what it will hear.
+/// Connects one layer to a stream, on the side on which it speaks in this direction; the gate of what it will hear. If the other end is
+/// with another worker, `workers` are this one and that one.
 pub(super) fn attach<T: Real>(
     layer: &mut Links<T>,
     (stream, link, outward): (Stream, Link, Direction),
-    delivery: Delivery,
+    (delivery, workers): (Delivery, Option<[usize; 2]>),
     news: &mpsc::Sender<News<T>>,
 ) -> Gate<T> {
     let (out, said) = mailbox(delivery);
@@ -109,8 +111,21 @@ pub(super) fn attach<T: Real>(
     tokio::spawn(async move {
         if let Err(error) = pumps.await {
             let what = format!("the link with layer {there} can't go on: {error}");
-            let _ = news.send(News::Fault(LayerError { layer: here, what })).await;
+            let _ = news.send(trouble(&error, (link.lower, workers), LayerError { layer: here, what })).await;
         }
     });
     gate
+}
+
+/// What is told of a link that can't go on: that the line between two workers is dead, which another generation may survive, or that
+/// something was wrong.
+pub(super) fn trouble<T>(
+    error: &LinkError,
+    (lower, workers): (usize, Option<[usize; 2]>),
+    fault: LayerError,
+) -> News<T> {
+    match (error.dead_line(), workers) {
+        (Some(how), Some(workers)) => News::Severed(Box::new(Severed { workers, lower, how: how.to_string() })),
+        _ => News::Fault(fault),
+    }
 }

@@ -196,7 +196,7 @@ pub fn control_stream(bytes: &[u8]) -> bool {
     let listened = runtime().block_on(async {
         let (news, mut told) = mpsc::channel::<News<f64>>(4);
         let heard = async { while told.recv().await.is_some() {} };
-        tokio::join!(listen(incoming(), vec![0, 1, 2], limits.clone(), news), heard).0
+        tokio::join!(listen(incoming(), (0, vec![0, 1, 2]), limits.clone(), news), heard).0
     });
     obeyed.is_ok() || listened.is_ok()
 }

@@ -136,6 +136,7 @@ fn tidings() -> Vec<(Tiding, Vec<u8>)> {
         (Tiding::Extract(0, Parcel::Answer(vote)), Vec::new()),
         (Tiding::Fault(1, "layer 1 is gone".to_owned()), Vec::new()),
         (Tiding::LinkBroken(0), Vec::new()),
+        (Tiding::Severed(0, 1, "timed out".to_owned()), Vec::new()),
     ]
 }
 

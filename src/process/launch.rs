@@ -17,7 +17,7 @@ use super::placement::Placement;
 use super::reception::{Reception, random};
 use super::socket::Parked;
 use super::start::{Answer, Instruction, Task};
-use super::supervisor::{Children, Member, Supervisor};
+use super::supervisor::{Children, Supervisor};
 use super::{ProcessError, key};
 use crate::engine::actor::News;
 use crate::engine::coordinator::Coordinator;
@@ -26,7 +26,7 @@ use crate::engine::remote::{ControlError, Limits, Outgoing, listen, order};
 use crate::engine::transport::Transport;
 use crate::engine::wall_clock::WallLaws;
 use crate::engine::whereabouts::Whereabouts;
-use crate::engine::{Engine, EngineError, EngineSettings, NEWS_MOST, Schedule, can_be_cut, crash};
+use crate::engine::{Engine, EngineError, EngineSettings, Member, NEWS_MOST, Schedule, can_be_cut, crash};
 use crate::layer::LayerError;
 use crate::math::Real;
 use crate::network::{Address, NetworkSpec, Weights};
@@ -233,14 +233,14 @@ fn assemble<T: Real>(
         inboxes.push(Some(inbox));
     }
     let (mut members, mut conversations) = (Vec::new(), Vec::new());
-    for (Ready { line, pulse }, part) in ready.into_iter().zip(crew.placement.parts()) {
+    for (worker, (Ready { line, pulse }, part)) in ready.into_iter().zip(crew.placement.parts()).enumerate() {
         let own: Vec<_> = part.iter().filter_map(|&node| Some((node, inboxes[node].take()?))).collect();
         let Line { pid, incoming, outgoing } = line;
         let layers: Vec<Address> = part.iter().filter_map(|&node| network.address(node)).collect();
         let layer = layers.first().map_or(0, |first| first.layer);
-        members.push(Member { pid, layers, pulse });
+        members.push((Member { worker, pid, layers }, pulse));
         conversations.push(runtime.spawn(ordering(outgoing, own, layer, news_out.clone())));
-        let (part, limits, news) = (part.clone(), limits.clone(), news_out.clone());
+        let (part, limits, news) = ((worker, part.clone()), limits.clone(), news_out.clone());
         conversations.push(runtime.spawn(async move {
             let heard = listen(incoming, part, limits, news.clone()).await;
             // If the process is gone the supervisor knows more, and says so.
@@ -257,9 +257,11 @@ fn assemble<T: Real>(
         // A full queue of news means that nobody listens; then nobody wants to know.
         let _ = news_out.try_send(News::Lost(Box::new(loss)));
     };
+    let known = members.iter().map(|(member, _)| member.clone()).collect();
     let supervisor = Supervisor::start(members, children, Arc::clone(&whereabouts), lost);
     let supervisor = supervisor.map_err(|source| ProcessError::System { what: "a thread", source })?;
-    let coordinator = Coordinator::new(network, &settings, directives, news, whereabouts).of_processes(crew.generation);
+    let coordinator =
+        Coordinator::new(network, &settings, directives, news, whereabouts).of_processes(crew.generation, known);
     Ok(Engine::spread(runtime, coordinator, crew.batch_most, (conversations, Box::new(supervisor))))
 }
 

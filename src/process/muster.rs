@@ -7,7 +7,7 @@ use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use super::ProcessError;
 use super::reception::{Reception, answer};
-use super::socket::Socket;
+use super::socket::{Socket, UNANSWERED};
 use super::start::{Answer, Instruction};
 use super::supervisor::{Children, ending};
 use crate::engine::remote::{ControlError, Incoming, Outgoing, control};
@@ -65,8 +65,10 @@ pub(super) async fn gather(
                 let (hello, mut socket) = caller.map_err(ProcessError::listening)?;
                 let expected = expected(&mut recruits, workers, &pids, &hello);
                 let verdict = if expected.is_some() { Verdict::Welcome } else { Verdict::NotExpected };
+                // One whose machine vanishes while it waits gives its place back.
+                let watched = socket.expect_answers(UNANSWERED);
                 let answered = answer(&mut socket, verdict).await;
-                if let (Some(place), Ok(())) = (expected, answered) {
+                if let (Some(place), Ok(())) = (expected, watched.and(answered)) {
                     *place = Some(socket);
                 }
             }

@@ -3,16 +3,32 @@
 //! It can be carried from one runtime to another ([`Parked`]), because signs of life are given and heard on a thread of their own.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
 use super::endpoint::{Endpoint, unprotected};
+use super::supervisor::LEASE;
 use crate::engine::transport::Stream;
 use crate::wire::handshake::Secret;
+
+/// Nothing that was said to another machine, or asked of it, has been answered for so long: the connection is dead, even if nobody
+/// closed it. It is longer than a worker's lease, whose end says more, and leaves room for several packets lost in a row.
+pub(super) const UNANSWERED: Duration = Duration::from_secs(2 * LEASE.as_secs());
+
+/// Between two questions whether the other machine is there still, on a connection on which nothing is said.
+const QUESTION: Duration = Duration::from_secs(1);
+
+/// How long a link may be without an answer. The system also counts as unanswered what a process does not take because it computes and
+/// its buffers are full; whoever allows layers to compute for long by `schedule.stall_seconds` allows that too.
+pub(super) fn unanswered(stall: Duration) -> Duration {
+    UNANSWERED.max(stall / 2)
+}
 
 /// A connection, not yet cut into halves.
 pub(super) enum Socket {
@@ -89,16 +105,28 @@ impl Socket {
 
     /// The address by which this machine is reached from the other one.
     pub(super) fn local_ip(&self) -> Option<std::net::IpAddr> {
-        let address = match self {
-            Self::Unix(_) => return None,
-            Self::Tcp(stream) => stream.local_addr(),
+        Some(self.tcp()?.local_addr().ok()?.ip())
+    }
+
+    /// The TCP connection at the bottom, if there is one and it belongs to this runtime.
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Unix(_) => None,
+            Self::Tcp(stream) => Some(stream),
             Self::Tls(Secured { stream, .. }) => match stream.get_ref().0 {
-                Movable::Here(stream) => stream.local_addr(),
-                Movable::Parked(stream) => stream.local_addr(),
-                Movable::Gone => return None,
+                Movable::Here(stream) => Some(stream),
+                Movable::Parked(_) | Movable::Gone => None,
             },
-        };
-        address.ok().map(|address| address.ip())
+        }
+    }
+
+    /// Makes reading and writing fail when the other machine has answered nothing for so long. Within one machine nothing gets lost,
+    /// and an end is always heard of; there it changes nothing.
+    pub(super) fn expect_answers(&self, within: Duration) -> io::Result<()> {
+        match self.tcp() {
+            Some(stream) if !stream.peer_addr()?.ip().to_canonical().is_loopback() => give_up_after(stream, within),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn park(self) -> io::Result<Parked> {
@@ -122,6 +150,21 @@ impl Socket {
             Self::Tls(Secured { stream, .. }) => Pin::new(stream),
         }
     }
+}
+
+/// What was sent has to be acknowledged within this time (`TCP_USER_TIMEOUT`, RFC 5482), and where nothing is sent the other machine is
+/// asked. It is the system that answers, so a process that computes or is stopped does answer.
+fn give_up_after(stream: impl AsFd, within: Duration) -> io::Result<()> {
+    use rustix::net::sockopt;
+    sockopt::set_socket_keepalive(&stream, true)?;
+    sockopt::set_tcp_keepidle(&stream, QUESTION)?;
+    sockopt::set_tcp_keepintvl(&stream, QUESTION)?;
+    let questions = within.as_secs() / QUESTION.as_secs();
+    // As many as the system takes; where there is a time it is the time that counts.
+    sockopt::set_tcp_keepcnt(&stream, questions.clamp(1, 127) as u32)?;
+    #[cfg(target_os = "linux")]
+    sockopt::set_tcp_user_timeout(&stream, u32::try_from(within.as_millis()).unwrap_or(u32::MAX / 2))?;
+    Ok(())
 }
 
 impl Parked {

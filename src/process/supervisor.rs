@@ -18,10 +18,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 
 use super::socket::Parked;
-use crate::engine::Loss;
 use crate::engine::transport::Stream;
 use crate::engine::whereabouts::{Sighting, Whereabouts};
-use crate::network::Address;
+use crate::engine::{Loss, Member};
 use crate::wire::control::{self, HEAD_MOST};
 
 /// Between two looks.
@@ -81,13 +80,6 @@ pub(super) fn ending(status: ExitStatus) -> String {
     }
 }
 
-/// A worker under supervision.
-pub(super) struct Member {
-    pub(super) pid: u32,
-    pub(super) layers: Vec<Address>,
-    pub(super) pulse: Parked,
-}
-
 /// The thread; dropping it ends the workers that are left.
 pub(super) struct Supervisor {
     stop: Arc<AtomicBool>,
@@ -97,7 +89,7 @@ pub(super) struct Supervisor {
 impl Supervisor {
     /// Begins; `lost` is called at most once for every worker.
     pub(super) fn start(
-        members: Vec<Member>,
+        members: Vec<(Member, Parked)>,
         children: Children,
         whereabouts: Arc<Whereabouts>,
         lost: impl Fn(Loss) + Send + 'static,
@@ -130,9 +122,7 @@ struct Pulse {
 
 /// A worker as the thread knows it.
 struct Watched {
-    worker: usize,
-    pid: u32,
-    layers: Vec<Address>,
+    member: Member,
     pulse: Arc<Pulse>,
     silent: Duration,
     lost: bool,
@@ -140,7 +130,7 @@ struct Watched {
 
 fn watch(
     runtime: &Runtime,
-    members: Vec<Member>,
+    members: Vec<(Member, Parked)>,
     mut children: Children,
     whereabouts: &Arc<Whereabouts>,
     stop: &AtomicBool,
@@ -148,21 +138,20 @@ fn watch(
 ) {
     runtime.block_on(async {
         let mut watched = Vec::new();
-        for (worker, Member { pid, layers, pulse: connection }) in members.into_iter().enumerate() {
+        for (member, connection) in members {
             let pulse = Arc::new(Pulse::default());
             tokio::spawn(listen(connection, Arc::clone(whereabouts), Arc::clone(&pulse)));
-            watched.push(Watched { worker, pid, layers, pulse, silent: Duration::ZERO, lost: false });
+            watched.push(Watched { member, pulse, silent: Duration::ZERO, lost: false });
         }
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.load(SeqCst) {
             looks.tick().await;
             for one in watched.iter_mut().filter(|one| !one.lost) {
-                let child = children.0.iter_mut().find(|child| child.id() == one.pid);
+                let child = children.0.iter_mut().find(|child| child.id() == one.member.pid);
                 if let Some((how, done)) = one.look(child) {
                     one.lost = true;
-                    let (worker, pid, layers) = (one.worker, one.pid, one.layers.clone());
-                    lost(Loss { worker, pid, layers, how, done });
+                    lost(Loss { member: one.member.clone(), how, done });
                 }
             }
         }

@@ -21,7 +21,7 @@ use super::ProcessError;
 use super::endpoint::{Endpoint, Listener};
 use super::placement::Placement;
 use super::reception::{HANDSHAKE, Reception, answer, call, random};
-use super::socket::{Parked, Socket};
+use super::socket::{Parked, Socket, UNANSWERED, unanswered};
 use super::start::{Answer, Instruction, Task};
 use crate::engine::part::{Part, perform};
 pub use crate::engine::remote::Parting;
@@ -102,6 +102,8 @@ async fn live(
     let caller = random().map_err(|source| ProcessError::System { what: "random numbers", source })?;
     let hello = Hello { purpose: Purpose::Control, run: [0; 16], generation: 0, caller, pid: std::process::id() };
     let socket = call(&options.connect, secret, &hello).await?;
+    // Signs of life need none: they may wait for a coordinator whose process was stopped, which still answers here.
+    socket.expect_answers(UNANSWERED).map_err(unwatched)?;
     let pulse = call(&options.connect, secret, &Hello { purpose: Purpose::Pulse, ..hello }).await?;
     *reached = Reached::Coordinator;
     crash::point("worker.called");
@@ -156,6 +158,10 @@ async fn live(
     performed.map_err(ProcessError::talk)
 }
 
+fn unwatched(source: std::io::Error) -> ProcessError {
+    ProcessError::System { what: "how long a connection waits for answers", source }
+}
+
 async fn instruction(incoming: &mut Incoming) -> Result<Instruction, ProcessError> {
     match incoming.head::<Instruction>("an instruction").await.map_err(ProcessError::talk)? {
         Some(instruction) => Ok(instruction),
@@ -178,7 +184,7 @@ async fn link(
     if task.worker >= placement.workers() {
         return Err(ProcessError::talk("the task is none"));
     }
-    task.stall()?;
+    let patience = unanswered(task.stall()?);
     let borders = placement.borders(task.worker);
     let (called, calls): (Vec<LinkName>, Vec<LinkName>) =
         borders.into_iter().partition(|(_, peer)| *peer > task.worker);
@@ -205,13 +211,14 @@ async fn link(
             let endpoint = endpoint.ok_or_else(|| ProcessError::talk("a neighbour has no address"))?;
             let purpose = Purpose::Link { lower: word(lower)?, from: word(task.worker)? };
             let socket = call(&endpoint, secret, &Hello { purpose, ..hello }).await?;
+            socket.expect_answers(patience).map_err(unwatched)?;
             links.push((lower, peer, socket.into()));
         }
         Ok::<_, ProcessError>(links)
     };
     let receipts = async {
         match listener {
-            Some(listener) => receive(Reception::new(listener, secret.clone()), hello, &called).await,
+            Some(listener) => receive(Reception::new(listener, secret.clone()), hello, (&called, patience)).await,
             None => Ok(Vec::new()),
         }
     };
@@ -220,11 +227,11 @@ async fn link(
     Ok((placement, links))
 }
 
-/// Waits for the neighbours that call.
+/// Waits for the neighbours that call; their links wait so long for answers.
 async fn receive(
     mut reception: Reception,
     own: Hello,
-    names: &[LinkName],
+    (names, patience): (&[LinkName], Duration),
 ) -> Result<Vec<(usize, usize, Stream)>, ProcessError> {
     let deadline = Instant::now() + 2 * HANDSHAKE;
     let mut found: BTreeMap<LinkName, Socket> = BTreeMap::new();
@@ -248,6 +255,7 @@ async fn receive(
             _ => Verdict::NotExpected,
         };
         if let (Ok(()), Verdict::Welcome, Some(name)) = (answer(&mut socket, verdict).await, verdict, name) {
+            socket.expect_answers(patience).map_err(unwatched)?;
             found.insert(name, socket);
         }
     }

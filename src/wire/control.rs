@@ -124,6 +124,8 @@ pub enum Tiding {
     Fault(usize, String),
     /// This layer lost a neighbour.
     LinkBroken(usize),
+    /// The link above this layer is dead, with this worker at its other end; what the system says.
+    Severed(usize, usize, String),
 }
 
 impl Order {
@@ -311,6 +313,7 @@ impl Tiding {
             Self::Report(Report { layer, .. }) | Self::Fault(layer, _) | Self::LinkBroken(layer) => {
                 bounds.layer(*layer).map(|_| 0)
             }
+            Self::Severed(lower, ..) => bounds.layer(lower.saturating_add(1)).map(|_| 0),
         }
     }
 

@@ -2,7 +2,8 @@
 
 Every namespace named on the command line gets a TUN device `line0` with the address 10.77.1.N. Packets between them come
 through here, wait for DELAY milliseconds, and are dropped with probability LOSS (a fixed seed: the same packets in the same order
-are lost every time). Says `ready` when all devices are up, and ends when its standard input does.
+are lost every time). Says `ready` when all devices are up, and ends when its standard input does. A line there may say
+`cut A B`: from now on every packet between these two of them is dropped, and nobody is told; or `heal`: none is any more.
 
     router.py DELAY_MS LOSS NAMESPACE...
 """
@@ -41,14 +42,24 @@ def main():
     lines = {number: line(number, namespace) for number, namespace in enumerate(sys.argv[3:], start=1)}
     print("ready", flush=True)
     waiting, count = [], 0
+    cut, told = set(), b""
     passed = dropped = 0
     while True:
         rest = max(0.0, waiting[0][0] - time.monotonic()) if waiting else None
         readable, _, _ = select.select([sys.stdin, *lines.values()], [], [], rest)
         for source in readable:
             if source is sys.stdin:
-                print("passed %d dropped %d" % (passed, dropped), flush=True)
-                return
+                words = os.read(sys.stdin.fileno(), 1000)
+                if not words:
+                    print("passed %d dropped %d" % (passed, dropped), flush=True)
+                    return
+                *whole, told = (told + words).split(b"\n")
+                for said in whole:
+                    if said == b"heal":
+                        cut.clear()
+                    else:
+                        cut.add(frozenset(int(number) for number in said.split()[1:]))
+                continue
             try:
                 packet = os.read(source, MTU + 100)
             except BlockingIOError:
@@ -57,7 +68,7 @@ def main():
             target = lines.get(packet[19]) if packet[0] >> 4 == 4 and packet[16:19] == bytes([10, 77, 1]) else None
             if target is None:
                 continue
-            if chance.random() < loss:
+            if chance.random() < loss or frozenset((packet[15], packet[19])) in cut:
                 dropped += 1
                 continue
             count += 1

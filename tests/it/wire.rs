@@ -261,7 +261,9 @@ fn tidings_are_read_as_they_were_written() {
     let network = network();
     let vote = transaction::Answer::Vote(Ticket { generation: 1, step: 7 }, false);
     let answer = Tiding::Extract(1, Parcel::Answer(vote));
-    for tiding in [Tiding::Report(report()), Tiding::Fault(2, "why".to_owned()), Tiding::LinkBroken(0), answer] {
+    let severed = Tiding::Severed(1, 2, "timed out".to_owned());
+    for tiding in [Tiding::Report(report()), Tiding::Fault(2, "why".to_owned()), Tiding::LinkBroken(0), severed, answer]
+    {
         let back: Tiding = control::decode("a tiding", &control::encode(&tiding)).expect("a tiding");
         assert_eq!(back.numbers(bounds(&network)), Ok(0));
         assert_eq!(back, tiding);

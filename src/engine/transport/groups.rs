@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
 use tokio::sync::mpsc;
 
-use super::pump::{AbortOnDrop, READ_AHEAD, Recycled, ending};
+use super::pump::{AbortOnDrop, READ_AHEAD, Recycled, ended, ending};
 use super::{LinkError, Stream};
 use crate::engine::hall::{Pair, Said};
 use crate::math::{Field, Real, values, values_mut};
@@ -54,7 +54,7 @@ pub(in crate::engine) async fn carry<T: Real>(
     let _ends_with_this = AbortOnDrop(speaking.abort_handle());
     let heard = hear(BufReader::with_capacity(READ_AHEAD, reader), theirs, &halls).await;
     halls.close();
-    heard
+    ended(heard, speaking).await
 }
 
 async fn speak<T: Real>(

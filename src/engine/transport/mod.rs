@@ -11,6 +11,7 @@
 //!   So no more than that is ever stale on its way, however slow the other process is.
 //! - **No deadlock**: a layer never waits to send, a hearing pump never waits to deliver, a bare credit needs no credit.
 //! - **The end**: a stream that closes, or a frame that is wrong, closes the mailboxes; the neighbour is gone, as within one process.
+//!   One on which nothing is answered any more fails (`crate::process`), and is told apart from a neighbour that is gone.
 //!
 //! Read on: `pump`, then `crate::engine::remote` for what is not said between neighbours.
 
@@ -127,6 +128,19 @@ pub enum LinkError {
     /// The other side is further ahead than the protocol allows.
     #[error("more than {WINDOW} signals arrived without an answer")]
     Runaway,
+}
+
+impl LinkError {
+    /// Nothing was wrong but that no answer came: whoever listened for the line gave it up.
+    pub(super) fn dead_line(&self) -> Option<&std::io::Error> {
+        use std::io::ErrorKind::{HostUnreachable, NetworkUnreachable, TimedOut};
+        match self {
+            Self::Stream(error) if matches!(error.kind(), TimedOut | HostUnreachable | NetworkUnreachable) => {
+                Some(error)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// The mailboxes of one end of a link, seen from the stream.

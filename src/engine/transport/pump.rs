@@ -9,6 +9,7 @@ use std::task::Poll;
 use futures::task::AtomicWaker;
 use ndarray::Array2;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::task::JoinHandle;
 use tokio_util::bytes::Buf;
 
 use super::{Ends, LinkError, Stream};
@@ -48,7 +49,20 @@ pub(super) async fn both<T: Real>(
     let speaking = tokio::spawn(speak(stream.writer, link, outward, ends.said, Arc::clone(&window)));
     // Aborted when hearing ends: whoever is not heard any more has nobody to speak to.
     let _ends_with_this = AbortOnDrop(speaking.abort_handle());
-    hear(stream.reader, link, inward, ends.heard, window).await
+    let heard = hear(stream.reader, link, inward, ends.heard, window).await;
+    ended(heard, speaking).await
+}
+
+/// How a connection ended. That its line is dead is told only to the pump that asks first; the other one finds it closed.
+pub(super) async fn ended(
+    heard: Result<(), LinkError>,
+    speaking: JoinHandle<Result<(), LinkError>>,
+) -> Result<(), LinkError> {
+    speaking.abort();
+    match (heard, speaking.await) {
+        (Ok(()), Ok(Err(error))) if error.dead_line().is_some() => Err(error),
+        (heard, _) => heard,
+    }
 }
 
 pub(super) struct AbortOnDrop(pub(super) tokio::task::AbortHandle);

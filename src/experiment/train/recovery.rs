@@ -138,8 +138,10 @@ impl<T: Real> Trainer<'_, T> {
             return None;
         }
         let of_engine = |error: &EngineError| match error {
-            EngineError::Lost { loss, .. } => Some((Some(loss.worker), loss.to_string())),
-            EngineError::LinkBroken { .. } | EngineError::Ended { .. } => Some((None, error.to_string())),
+            EngineError::Lost { loss, .. } => Some((Some(loss.member.worker), loss.to_string())),
+            EngineError::LinkBroken { .. } | EngineError::Severed { .. } | EngineError::Ended { .. } => {
+                Some((None, error.to_string()))
+            }
             _ => None,
         };
         match source {

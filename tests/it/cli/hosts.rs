@@ -21,16 +21,16 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
 }
 
-fn make_keys(bench: &Bench, name: &str) {
+pub(super) fn make_keys(bench: &Bench, name: &str) {
     let made = bench.run(&["keys", name]).expect(0);
     assert_eq!(made.stdout.trim(), name);
 }
 
-fn coordinator<'w>(endpoint: &'w str, keys: &[&'w str], more: &[&'w str]) -> Vec<&'w str> {
+pub(super) fn coordinator<'w>(endpoint: &'w str, keys: &[&'w str], more: &[&'w str]) -> Vec<&'w str> {
     [&["coordinator", "--listen", endpoint, "--wait", "60"], keys, &SMALL, more].concat()
 }
 
-fn worker<'w>(endpoint: &'w str, keys: &[&'w str]) -> Vec<&'w str> {
+pub(super) fn worker<'w>(endpoint: &'w str, keys: &[&'w str]) -> Vec<&'w str> {
     [&["worker", "--join", endpoint], keys].concat()
 }
 
@@ -151,7 +151,7 @@ fn what_is_wrong_with_keys_is_said_before_anybody_calls() {
 }
 
 /// Hosts, or nothing and a sentence on stderr.
-fn hosts(wires: Wires) -> Option<Hosts> {
+pub(super) fn hosts(wires: Wires) -> Option<Hosts> {
     match Hosts::new(3, wires) {
         Ok(hosts) => Some(hosts),
         Err(problem) if std::env::var_os("ASYNAPSE_HOSTS").is_some() => panic!("ASYNAPSE_HOSTS is set, but {problem}"),
@@ -209,6 +209,7 @@ fn slow_lines_that_lose_packets_change_the_time_and_not_the_bits() {
         let (_, took) = train_on(&hosts, &bench, name, &short);
         assert!(bench.run_directory(name).learnt() == bench.run_directory("one").learnt(), "{name}");
         assert_eq!(bench.run_directory(name).position()[0], batches, "so many steps");
+        assert_eq!(bench.run_directory(name).text("generation"), "1\n", "{name}: a line that lives is not given up");
         // In lock-step a layer's next step waits for the answer to its last one: there and back across a line, every time.
         let least = Duration::from_millis(batches * 10 * 2 * u64::from(delay));
         assert!(took >= least, "{name}: {took:?}, but signals were on their way for {least:?}");

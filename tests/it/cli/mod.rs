@@ -42,6 +42,8 @@ mod resumed;
 #[cfg(target_os = "linux")]
 mod scattered;
 mod schedules;
+#[cfg(target_os = "linux")]
+mod silent_lines;
 mod streams;
 mod study;
 mod sweep;

@@ -1,7 +1,7 @@
 //! Hosts on one machine: network namespaces with addresses of their own, on a bridge, or on lines that take their time and lose
 //! packets (`tests/hosts/router.py`). No oracle: this is the helper. Where the system does not allow it, it says so.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -92,6 +92,21 @@ impl Hosts {
     /// What has to stand before a command that runs on a host.
     pub(super) fn on(&self, host: usize) -> [&str; 4] {
         ["ip", "netns", "exec", &self.names[host]]
+    }
+
+    /// From now on nothing passes between these two hosts, and nobody is told.
+    pub(super) fn cut(&mut self, one: usize, other: usize) {
+        self.order(&format!("cut {} {}", one + 1, other + 1));
+    }
+
+    /// Everything passes again.
+    pub(super) fn heal(&mut self) {
+        self.order("heal");
+    }
+
+    fn order(&mut self, words: &str) {
+        let (_, stdin, _) = self.router.as_mut().expect("only a router can be told");
+        writeln!(stdin, "{words}").and_then(|()| stdin.flush()).expect("the router hears");
     }
 
     /// Packets that passed the router and packets that it dropped. It ends with that.
