@@ -258,7 +258,8 @@ pub const KEYS: &[Key] = &[
          bit. 0: one per thread, or fewer, since layers are not cut apart where a link may deliver at once (least delay and \
          jitter 0). Another number that cannot be had is an error."),
     key("schedule.stall_seconds", Kind::Number(Interval::Seconds), "",
-        "Seconds without progress after which the watchdog says who waits for whom."),
+        "Seconds without progress after which the watchdog says who waits for whom; a link between hosts is given up when nothing \
+         on it is answered for half of it, at least 6."),
     key("schedule.events_max", up_to(1, u64::MAX >> 1), "",
         "Most events of one phase in virtual time; a phase that has had more at the end of a period ends as `event-budget`."),
     key("schedule.time_unit_ms", ZERO_OR_MORE, "",

@@ -15,23 +15,25 @@ const SHORT: [&str; 3] = ["data.batch_size=8", "inference.max_infer_iters=8", "r
 /// A run of some epochs that has made some checkpoints: its coordinator and its two workers.
 struct Scene {
     epochs: u64,
+    settings: Vec<String>,
     hosts: Hosts,
     bench: Bench,
     host: Running,
     workers: [Running; 2],
 }
 
-/// Begins a run, or says why there are no hosts.
-fn begin(wires: Wires, epochs: u64) -> Option<Scene> {
+/// Begins a run of layers cut into so many groups, or says why there are no hosts.
+fn begin(wires: Wires, epochs: u64, groups: usize) -> Option<Scene> {
     let (hosts, bench) = (hosts(wires)?, Bench::new());
     make_keys(&bench, "k");
     let endpoint = format!("tcp:{}:7400", hosts.address(0));
-    let learning = format!("learning.epochs={epochs}");
-    let more = [&SHORT[..], &[&learning, "workers=2", "output.name=a"]].concat();
+    let settings = vec![format!("learning.epochs={epochs}"), format!("model.groups={groups}")];
+    let own: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let more = [&SHORT[..], &own, &["workers=2", "output.name=a"]].concat();
     let host = bench.start_behind(&hosts.on(0), &coordinator(&endpoint, &["--keys", "k"], &more));
     let words = worker(&endpoint, &["--keys", "k", "--wait", "60"]);
     let workers = [1, 2].map(|which| bench.start_behind(&hosts.on(which), &words));
-    let mut scene = Scene { epochs, hosts, bench, host, workers };
+    let mut scene = Scene { epochs, settings, hosts, bench, host, workers };
     let run = scene.bench.run_directory("a");
     scene.host.until("its checkpoints", || (run.checkpoints().len() >= 2).then_some(()));
     Some(scene)
@@ -41,10 +43,11 @@ impl Scene {
     /// Waits for the end of the run, which is that of one to which nothing happened; so many generations did it.
     #[track_caller]
     fn ends_well(self, generations: &str, said: &[&str]) {
-        let Self { epochs, bench, host, workers, .. } = self;
+        let Self { epochs, settings, bench, host, workers, .. } = self;
         let outcome = host.wait().expect(0).says(said);
         workers.into_iter().for_each(|worker| drop(worker.wait().expect(0)));
-        bench.train("b", &[&SHORT[..], &[&format!("learning.epochs={epochs}")]].concat()).expect(0);
+        let own: Vec<&str> = settings.iter().map(String::as_str).collect();
+        bench.train("b", &[&SHORT[..], &own].concat()).expect(0);
         let [run, undisturbed] = ["a", "b"].map(|name| bench.run_directory(name));
         assert!(run.learnt() == undisturbed.learnt(), "other weights: {outcome}");
         assert_eq!(run.timeless_metrics(), undisturbed.timeless_metrics());
@@ -55,19 +58,22 @@ impl Scene {
 
 #[test]
 fn a_dead_line_between_two_workers_is_noticed_and_the_run_goes_on_when_it_is_healed() {
-    let Some(mut scene) = begin(Wires::Slow(1, 0.0), 4) else { return };
-    scene.hosts.cut(1, 2);
-    let cut = Instant::now();
-    scene.host.until_said("generation 2 waits");
-    eprintln!("a dead line was noticed after {:?}", cut.elapsed());
-    scene.hosts.heal();
-    let pids = [0, 1].map(|which| format!("(process {}, layer", scene.workers[which].pid()));
-    scene.ends_well("2\n", &["the line between worker", &pids[0], &pids[1], "is dead", "all workers were cut off"]);
+    // Whole layers have other links than groups of neurons.
+    for groups in [1, 2] {
+        let Some(mut scene) = begin(Wires::Slow(1, 0.0), 4, groups) else { return };
+        scene.hosts.cut(1, 2);
+        let cut = Instant::now();
+        scene.host.until_said("generation 2 waits");
+        eprintln!("groups={groups}: a dead line was noticed after {:?}", cut.elapsed());
+        scene.hosts.heal();
+        let pids = [0, 1].map(|which| format!("(process {}, layer", scene.workers[which].pid()));
+        scene.ends_well("2\n", &["the line between worker", &pids[0], &pids[1], "is dead", "all workers were cut off"]);
+    }
 }
 
 #[test]
 fn a_line_that_stays_dead_ends_the_run_with_the_command_that_goes_on_with_it() {
-    let Some(mut scene) = begin(Wires::Slow(1, 0.0), 4) else { return };
+    let Some(mut scene) = begin(Wires::Slow(1, 0.0), 4, 1) else { return };
     scene.hosts.cut(1, 2);
     let cut = Instant::now();
     scene.host.until_said("generation 3 waits");
@@ -82,19 +88,23 @@ fn a_line_that_stays_dead_ends_the_run_with_the_command_that_goes_on_with_it() {
 }
 
 #[test]
-fn lines_that_lose_a_tenth_or_rest_for_a_second_are_not_dead() {
-    let Some(mut scene) = begin(Wires::Slow(1, 0.0), 4) else { return };
+fn lines_that_lose_a_tenth_or_rest_for_a_second_are_not_dead_and_nor_is_a_coordinator_that_was_stopped() {
+    let Some(mut scene) = begin(Wires::Slow(1, 0.0), 4, 1) else { return };
     scene.hosts.cut(1, 2);
     std::thread::sleep(Duration::from_secs(1));
     scene.hosts.heal();
+    // Longer than anybody may be without an answer: its system gives them.
+    scene.host.signal("STOP");
+    std::thread::sleep(Duration::from_secs(9));
+    scene.host.signal("CONT");
     scene.ends_well("1\n", &[]);
-    let Some(scene) = begin(Wires::Slow(1, 0.1), 1) else { return };
+    let Some(scene) = begin(Wires::Slow(1, 0.1), 1, 1) else { return };
     scene.ends_well("1\n", &[]);
 }
 
 #[test]
 fn workers_notice_that_the_coordinators_host_has_vanished_and_come_back() {
-    let Some(mut scene) = begin(Wires::Slow(1, 0.0), 4) else { return };
+    let Some(mut scene) = begin(Wires::Slow(1, 0.0), 4, 1) else { return };
     scene.hosts.cut(0, 1);
     scene.hosts.cut(0, 2);
     let cut = Instant::now();
