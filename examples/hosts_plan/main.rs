@@ -1,17 +1,11 @@
-//! How many training steps a second H hosts would make in lock-step: a model of four measured constants, held against what really
-//! runs on this machine with 1, 2 and 3 processes, then used for up to a thousand hosts.
+//! How many training steps a second H hosts would make in lock-step: a model of measured constants, held against what really runs on
+//! this machine with 1, 2 and 3 processes, then used for up to a thousand hosts.
 //!
-//! ```text
-//! inference step = max( Σ c_l of the busiest host ,  c_l + c_{l+1} + 2 (α + bytes_l / β) of the slowest link ,  Σ c / cores )
-//! training step  = f · (L + 1) + phases · 2 α + phases · steps · inference step
-//! ```
-//!
-//! c_l: computing of layer l, α, β: latency and bandwidth of a link, f: what coordinator and layer do once per training step. In
-//! lock-step layer l answers its neighbour's prediction of every step, so a link is a cycle of a max-plus linear system, whose period
-//! is its largest mean over cycles (Baccelli, Cohen, Olsder & Quadrat 1992, chapter 2). It is a bound from below: what else the
-//! processors have to do, stragglers and lost packets are not in it.
+//! The model and its equations are in `model.rs`; here its constants are measured.
 //!
 //! `cargo run --release --example hosts_plan -- [CONFIG|PRESET] [key=value]…`
+
+mod model;
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -26,70 +20,29 @@ use asynapse::experiment::assemble;
 use asynapse::experiment::machine::{Procedure, Purpose};
 use asynapse::experiment::workers::{Hands, placement};
 use asynapse::math::Field;
+use asynapse::math::optimizer::OptimizerKind;
 use asynapse::network::NetworkSpec;
+use asynapse::rule::PlannedPhase;
 use asynapse::settling::Limits;
-use asynapse::signal::{Content, Signal, Stamp};
+use asynapse::signal::{Content, Motion, Reading, Signal, Stamp};
 use asynapse::wire::frame::{Direction, Link};
+use model::{Chain, Deeds, Speed, Wire, exchanges, numbers, predict, products};
+
+/// How often everything is measured.
+const TURNS: usize = 3;
 
 type Any<T> = Result<T, Box<dyn Error>>;
 
-/// Seconds, and bytes per second.
-#[derive(Clone, Copy, Debug)]
-struct Wire {
-    name: &'static str,
-    latency: f64,
-    bandwidth: f64,
-}
-
-/// What one process needs: seconds per multiplication and addition, and once per layer and training step.
-#[derive(Clone, Copy, Debug)]
-struct Speed {
-    product: f64,
-    once: f64,
-}
-
-/// A chain on hosts.
-struct Chain {
-    widths: Vec<usize>,
-    /// Layers of every host.
-    parts: Vec<Vec<usize>>,
-    batch: usize,
-    phases: usize,
-    steps: u64,
-    cores: usize,
-}
-
-/// Multiplications and additions of one inference step of a layer: the product up and the one down.
-fn products(widths: &[usize], layer: usize, batch: usize) -> f64 {
-    let above = widths.get(layer + 1).copied().unwrap_or(0);
-    if layer == 0 { 0.0 } else { 2.0 * (widths[layer] * above * batch) as f64 }
-}
-
-/// Seconds of a training step, and what bounds it.
-fn predict(chain: &Chain, speed: Speed, wire: Wire) -> (f64, &'static str) {
-    let Chain { widths, parts, batch, phases, steps, cores } = chain;
-    let compute: Vec<f64> = (0..widths.len()).map(|l| speed.product * products(widths, l, *batch)).collect();
-    let home = |layer: usize| parts.iter().position(|part| part.contains(&layer));
-    let busiest = parts.iter().map(|part| part.iter().map(|&l| compute[l]).sum::<f64>()).fold(0.0, f64::max);
-    let shared = compute.iter().sum::<f64>() / (*cores).min(parts.len()) as f64;
-    let apart = (1..widths.len() - 1).filter(|&lower| home(lower) != home(lower + 1));
-    let cycle = |lower: usize| {
-        let bytes = (64 + 4 * widths[lower + 1] * batch) as f64;
-        compute[lower] + compute[lower + 1] + 2.0 * (wire.latency + bytes / wire.bandwidth)
-    };
-    let slowest = apart.map(cycle).fold(0.0, f64::max);
-    let step = busiest.max(shared).max(slowest);
-    let inference = *phases as f64 * *steps as f64 * step;
-    let talk = if parts.len() > 1 { *phases as f64 * 2.0 * wire.latency } else { 0.0 };
-    let once = speed.once * widths.len() as f64 + talk;
-    let bound = if once > inference {
-        "coordinator"
-    } else if slowest >= busiest.max(shared) {
-        "links"
-    } else {
-        "computing"
-    };
-    (once + inference, bound)
+/// Seconds per number to copy it and to see that it is finite.
+fn staging(numbers: usize) -> f64 {
+    let before = vec![0.5_f32; numbers];
+    let times = (0..9).map(|_| {
+        let started = Instant::now();
+        let copy = std::hint::black_box(&before).clone();
+        assert!(copy.iter().all(|number| number.is_finite()));
+        started.elapsed().as_secs_f64()
+    });
+    median(times.collect()) / numbers as f64
 }
 
 /// Seconds of a training step as it really is: the median of several.
@@ -184,54 +137,118 @@ fn wire(name: &'static str, tcp: bool) -> Any<Wire> {
     Ok(Wire { name, latency: small / 2.0, bandwidth: bytes / (large - small).max(1e-9) })
 }
 
+/// The load of the last minute, where the system tells.
+fn load() -> String {
+    let told = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    told.split_whitespace().next().map_or("unknown".to_owned(), str::to_owned)
+}
+
+/// A run on this machine: its configuration, what it is called, what connects it, and its chain.
+struct Case {
+    config: Config,
+    workers: usize,
+    tcp: bool,
+    chain: Chain,
+}
+
 fn plan() -> Any<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let (overrides, targets): (Vec<String>, Vec<String>) = words.into_iter().partition(|word| word.contains('='));
-    let load = |more: &[&str]| {
+    let load_with = |more: &[&str]| {
         let more = more.iter().map(|word| (*word).to_owned());
         config::load(targets.first().map(String::as_str), &overrides.iter().cloned().chain(more).collect::<Vec<_>>())
     };
-    let alone = load(&[])?.config;
+    let alone = load_with(&[])?.config;
     let network = assemble::network(&alone)?;
     let steps = alone.inference.max_infer_iters as u64;
     let batch = alone.data.batch_size;
-    let phases = assemble::plan(&alone, &network)?.map_or(0, |plan| plan.phases.len());
+    let plan = assemble::plan(&alone, &network)?.ok_or("a rule without phases sends nothing")?;
+    let makes_steps = |phase: &&PlannedPhase| phase.motion != Motion::Forward && phase.reading == Reading::AtEnd;
+    let of_steps = plan.phases.iter().filter(makes_steps).count();
+    if of_steps == 0 {
+        return Err("no phase of this rule makes steps".into());
+    }
+    let kept = match alone.learning.optimizer {
+        OptimizerKind::Sgd => 1,
+        OptimizerKind::Momentum => 2,
+        OptimizerKind::Adam | OptimizerKind::Adamw => 3,
+    };
+    let deeds = Deeds { batch, phases: [plan.phases.len(), of_steps], steps, kept };
     let cores = std::thread::available_parallelism()?.get();
     let widths = network.widths().to_vec();
+    let groups = network.group_counts();
 
-    let (once, twice) = (measured(&alone, &network, steps)?, measured(&alone, &network, 2 * steps)?);
-    let all: f64 = (0..widths.len()).map(|layer| products(&widths, layer, batch)).sum();
-    let inference = (twice - once).max(0.0);
-    let speed = Speed {
-        product: inference / (steps as f64 * phases as f64 * all),
-        once: (once - inference).max(0.0) / widths.len() as f64,
-    };
-    let (unix, tcp) = (wire("unix", false)?, wire("tcp", true)?);
-    println!("{widths:?}, batch {batch}, {phases} phases of {steps} steps, {cores} cores");
-    println!("computing {:.2} GFLOP/s, once per layer and step {:.1} µs", 2e-9 / speed.product, speed.once * 1e6);
-    for Wire { name, latency, bandwidth } in [unix, tcp] {
+    // A network that is cut has room for as many workers as a layer has groups.
+    let most = if network.is_cut() { groups.iter().copied().max().unwrap_or(1) } else { widths.len() };
+    let mut cases = Vec::new();
+    for workers in 1..=3.min(most) {
+        for tcp in [false, true].into_iter().take(if workers == 1 { 1 } else { 2 }) {
+            let (count, by) =
+                (format!("workers={workers}"), format!("links.transport={}", if tcp { "tcp" } else { "unix" }));
+            let config = load_with(if workers > 1 { vec![count.as_str(), &by] } else { vec![] }.as_slice())?.config;
+            let parts = placement(&config, &network)?.parts().to_vec();
+            cases.push(Case { config, workers, tcp, chain: Chain::of_nodes(&widths, &groups, &parts, deeds, cores) });
+        }
+    }
+    // In turns, so that whatever else the machine does falls on constants and cases alike.
+    let mut found = vec![Vec::new(); cases.len()];
+    let (mut once, mut twice, mut wires, mut stage) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()], Vec::new());
+    let weights: usize = widths.windows(2).map(|pair| (pair[0] + 1) * pair[1]).sum();
+    for _ in 0..TURNS {
+        for (case, times) in cases.iter().zip(&mut found) {
+            let seconds = measured(&case.config, &network, steps)?;
+            if case.workers == 1 {
+                // One behind the other, so that the load is the same.
+                twice.push(measured(&alone, &network, 2 * steps)? / seconds);
+                once.push(seconds);
+            }
+            times.push(seconds);
+        }
+        wires[0].push(wire("unix", false)?);
+        wires[1].push(wire("tcp", true)?);
+        stage.push(staging(weights));
+    }
+    let once = median(once);
+    let all = |of: &dyn Fn(usize) -> f64| (0..widths.len()).map(of).sum::<f64>();
+    // Twice the steps take at most twice the time; what is more was the load.
+    let inference = once * (median(twice).min(2.0) - 1.0);
+    if inference <= 0.0 {
+        return Err("twice the steps took no longer: there is too much other work on this machine to measure".into());
+    }
+    let product = inference / (steps as f64 * of_steps as f64 * all(&|layer| products(&widths, layer, batch)));
+    let stage = median(stage);
+    let speed = Speed { product, stage, once: (once - inference).max(0.0) / all(&|layer| numbers(&widths, layer)) };
+    let wires = wires.map(|seen| Wire {
+        name: seen[0].name,
+        latency: median(seen.iter().map(|wire| wire.latency).collect()),
+        bandwidth: median(seen.iter().map(|wire| wire.bandwidth).collect()),
+    });
+    let [phases, _] = deeds.phases;
+    println!(
+        "{widths:?}, batch {batch}, {phases} phases, {of_steps} of them of {steps} steps, {cores} cores at a load of {}",
+        load()
+    );
+    println!(
+        "computing {:.2} GFLOP/s, staging {:.2} ns per number, per weight and training step {:.2} ns",
+        2e-9 / speed.product,
+        speed.stage * 1e9,
+        speed.once * 1e9
+    );
+    for Wire { name, latency, bandwidth } in &wires {
         println!("{name:<5} latency {:.1} µs, bandwidth {:.2} GB/s", latency * 1e6, bandwidth * 1e-9);
     }
+    println!("{} exchanges with the coordinator per training step", exchanges(deeds));
     println!("\n   workers  by       predicted /s  measured /s  measured / predicted  bound by");
-    for workers in 1..=3.min(widths.len()) {
-        for wire in [unix, tcp] {
-            let (count, by) = (format!("workers={workers}"), format!("links.transport={}", wire.name));
-            let config = load(if workers > 1 { vec![count.as_str(), &by] } else { vec![] }.as_slice())?.config;
-            let parts = placement(&config, &network)?.parts().to_vec();
-            let chain = Chain { widths: widths.clone(), parts, batch, phases, steps, cores };
-            let (predicted, bound) = predict(&chain, speed, wire);
-            let found = measured(&config, &network, steps)?;
-            println!(
-                "   {workers:>7}  {:<7} {:>13.1} {:>12.1} {:>21.2}  {bound}",
-                if workers == 1 { "-" } else { wire.name },
-                1.0 / predicted,
-                1.0 / found,
-                predicted / found
-            );
-            if workers == 1 {
-                break;
-            }
-        }
+    for (Case { workers, tcp, chain, .. }, times) in cases.iter().zip(found) {
+        let wire = wires[usize::from(*tcp)];
+        let (predicted, bound) = predict(chain, speed, wire);
+        let (found, name) = (median(times), if *workers == 1 { "-" } else { wire.name });
+        println!(
+            "   {workers:>7}  {name:<7} {:>13.1} {:>12.1} {:>21.2}  {bound}",
+            1.0 / predicted,
+            1.0 / found,
+            predicted / found
+        );
     }
     // A signal goes one layer per step, so a chain needs as many steps as it has layers there and back.
     let wires = [
@@ -243,15 +260,11 @@ fn plan() -> Any<()> {
     for width in [256, 2048] {
         for wire in wires {
             for hosts in [1, 10, 100, 1000] {
-                let chain = |hosts_used: usize| Chain {
-                    widths: vec![width; hosts + 1],
-                    parts: (0..hosts_used)
-                        .map(|h| (0..=hosts).filter(|l| l * hosts_used / (hosts + 1) == h).collect())
-                        .collect(),
-                    batch,
-                    phases,
-                    steps: 2 * hosts as u64,
-                    cores: hosts_used,
+                let chain = |hosts_used: usize| {
+                    let home = |h| (0..=hosts).filter(|l| l * hosts_used / (hosts + 1) == h).collect();
+                    let parts: Vec<Vec<usize>> = (0..hosts_used).map(home).collect();
+                    let deeds = Deeds { steps: 2 * hosts as u64, ..deeds };
+                    Chain::of_nodes(&vec![width; hosts + 1], &vec![1; hosts + 1], &parts, deeds, hosts_used)
                 };
                 let (alone, (spread, bound)) = (predict(&chain(1), speed, wire).0, predict(&chain(hosts), speed, wire));
                 println!(
