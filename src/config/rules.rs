@@ -31,7 +31,7 @@ use simulation::{
     arrivals_are_silent_before, deviations_are_of_one_phase, deviations_are_of_predictive_coding,
     deviations_come_down_through_the_weights, deviations_have_given_precisions,
     deviations_have_one_precision_per_layer, deviations_have_resting_weights, deviations_start_without_errors,
-    first_step_has_no_nudge, noise_has_steps, sequence_is_plain, zero_is_a_limit,
+    first_step_has_no_nudge, sequence_is_plain, zero_is_a_limit,
 };
 
 use super::diagnostic::Diagnostic;
@@ -114,8 +114,6 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["learning.precision_lr", "model.energy"], precision_is_there_to_learn),
     rule(&["numerics.message_noise", "learning.rule"], |c| arrivals_are_silent_before(c, "numerics.message_noise")),
     rule(&["numerics.state_noise", "learning.rule"], |c| arrivals_are_silent_before(c, "numerics.state_noise")),
-    rule(&["numerics.message_noise", "schedule.mode"], |c| noise_has_steps(c, "numerics.message_noise")),
-    rule(&["numerics.state_noise", "schedule.mode"], |c| noise_has_steps(c, "numerics.state_noise")),
     rule(&["output.dir"], output_has_a_folder),
     rule(&["output.name"], name_is_plain),
 ];

@@ -124,6 +124,12 @@ pub fn numerics(config: &Config) -> Numerics {
     Numerics { states, messages, state_noise, message_noise, seed: config.seed }
 }
 
+/// The number of a batch, which noise is a function of: part 0 of a training step is its own batch, the others are those of the
+/// evaluation after it.
+pub fn batch_number(step: u64, part: u64) -> u64 {
+    step << 24 | part
+}
+
 /// Threads of the engine: what was asked for, or all there are.
 pub fn threads(config: &Config) -> usize {
     match config.schedule.threads {

@@ -35,6 +35,7 @@ mod transaction;
 mod transports;
 mod virtual_delays;
 mod virtual_groups;
+mod virtual_noise;
 mod virtual_time;
 mod wall_clock;
 mod wire;

@@ -231,22 +231,12 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     (
         "numerics.message_noise",
         &["numerics.message_noise=0.1", "learning.rule=first-step"],
-        &["numerics.message_noise=0.1"],
+        &["numerics.message_noise=0.1", "schedule.mode=virtual-time", "links.delay=2"],
     ),
     (
         "numerics.state_noise",
         &["numerics.state_noise=0.1", "learning.rule=first-step"],
-        &["numerics.state_noise=0.1", "numerics.messages=bf16"],
-    ),
-    (
-        "numerics.message_noise",
-        &["numerics.message_noise=0.1", "schedule.mode=virtual-time"],
-        &["numerics.messages=bf16", "schedule.mode=virtual-time"],
-    ),
-    (
-        "numerics.state_noise",
-        &["numerics.state_noise=0.1", "schedule.mode=virtual-time"],
-        &["numerics.states=bf16", "schedule.mode=virtual-time"],
+        &["numerics.state_noise=0.1", "numerics.messages=bf16", "schedule.mode=virtual-time"],
     ),
     ("output.dir", &["output.dir="], &["output.dir=."]),
     ("output.name", &["output.name=a/b"], &["output.name=a b-3.x"]),
