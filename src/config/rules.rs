@@ -15,8 +15,8 @@ mod wall_clock;
 use data::{data_have_a_folder, digits_are_counted, digits_need_no_folder, validation_leaves_some};
 pub(super) use groups::groups_of;
 use groups::{
-    free_groups_are_read_at_the_end, free_groups_have_no_laws, free_groups_say_errors, groups_are_plain,
-    groups_have_parts, late_groups_are_read_at_the_end, late_groups_say_errors, links_can_be_counted,
+    free_groups_are_read_at_the_end, free_groups_say_errors, groups_are_plain, groups_have_parts,
+    late_groups_are_read_at_the_end, late_groups_say_errors, links_can_be_counted,
 };
 use model::{
     feedback_can_meet_the_weights, feedback_gets_the_same_updates, precision_is_known_below,
@@ -71,7 +71,6 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["model.groups", "learning.rule", "learning.update", "links.delay"], late_groups_are_read_at_the_end),
     rule(&["model.groups", "links.message", "schedule.mode"], free_groups_say_errors),
     rule(&["model.groups", "learning.rule", "learning.update", "schedule.mode"], free_groups_are_read_at_the_end),
-    rule(&["model.groups", "schedule.time_unit_ms"], free_groups_have_no_laws),
     rule(&["model.groups", "model.feedback"], |c| groups_have_parts(c, c.model.feedback != FeedbackKind::Tied)),
     rule(&["model.groups", "model.precision"], |c| {
         groups_have_parts(c, matches!(c.model.precision, Precision::PerUnit(_)))

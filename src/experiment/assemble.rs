@@ -194,8 +194,10 @@ pub fn virtual_time(config: &Config, network: &NetworkSpec) -> VirtualSettings {
 pub fn wall_laws(config: &Config, network: &NetworkSpec) -> Option<WallLaws> {
     let imposed = config.schedule.mode == ScheduleMode::FreeRunning && config.schedule.time_unit_ms > 0.0;
     imposed.then(|| {
-        let VirtualSettings { seed, clocks, links, .. } = virtual_time(config, network);
-        WallLaws { unit_ms: config.schedule.time_unit_ms, seed, clocks, links }
+        let VirtualSettings { seed, clocks, links, group_clocks, group_links, .. } = virtual_time(config, network);
+        // As lists, in their order: laws travel as text, in which names are not pairs.
+        let (group_clocks, group_links) = (group_clocks.into_iter().collect(), group_links.into_iter().collect());
+        WallLaws { unit_ms: config.schedule.time_unit_ms, seed, clocks, links, group_clocks, group_links }
     })
 }
 

@@ -22,6 +22,7 @@ mod lock_step;
 mod numerics;
 mod orders;
 mod outstanding;
+mod outstanding_ways;
 mod precision;
 #[cfg(unix)]
 mod scattered;
@@ -38,4 +39,5 @@ mod virtual_groups;
 mod virtual_noise;
 mod virtual_time;
 mod wall_clock;
+mod wall_groups;
 mod wire;

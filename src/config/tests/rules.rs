@@ -7,6 +7,10 @@ use super::super::rules::RULES;
 use super::super::{Level, Mark};
 use super::{config, marked, only, problems, read};
 
+/// Groups of neurons on the wall clock.
+const FREE: [&str; 4] =
+    ["model.groups=4", "schedule.mode=free-running", "schedule.time_unit_ms=1", "links.message=error"];
+
 /// Key at fault, overrides that break the rule, overrides beside it that do not.
 const CASES: &[(&str, &[&str], &[&str])] = &[
     ("workers", &["workers=2", "learning.rule=backprop"], &["workers=2"]),
@@ -214,6 +218,21 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         "links.loss",
         &["links.loss=0.1", "schedule.mode=free-running", "schedule.time_unit_ms=1"],
         &["links.loss=0.1", "links.resend=9", "schedule.mode=free-running", "schedule.time_unit_ms=1"],
+    ),
+    (
+        "links.loss",
+        &[FREE[0], FREE[1], FREE[2], FREE[3], "links.\"1.3->2.0\".loss=0.1"],
+        &[FREE[0], FREE[1], FREE[2], FREE[3], "links.\"1.3->2.0\".loss=0.1", "links.\"1.3->2\".resend=9"],
+    ),
+    (
+        "schedule.stall_seconds",
+        &[FREE[0], FREE[1], FREE[2], FREE[3], "clocks.\"1.3\".period=20000"],
+        &[FREE[0], FREE[1], FREE[2], FREE[3], "clocks.\"1.3\".period=9000"],
+    ),
+    (
+        "model.groups",
+        &["model.groups=neuron", "model.widths=[784,6000,10]", FREE[1], FREE[2], FREE[3]],
+        &["model.groups=neuron", "model.widths=[784,6000,10]", FREE[1], FREE[3]],
     ),
     ("links.message", &["links.message=state"], &["links.message=state", "schedule.mode=free-running"]),
     ("links.message", &["links.message=state", "schedule.mode=reference"], &["links.message=error"]),

@@ -178,7 +178,14 @@ mod tests {
     fn two(below: Sightings, above: Sightings) -> Merged {
         let offsets = [Offset { nanoseconds: -1e9, error: 0.1e6 }, Offset::default()];
         let link = LinkLaws { delay: Law::Always(2.5), ..LinkLaws::default() };
-        let laws = WallLaws { unit_ms: 2.0, seed: 0, clocks: vec![Default::default(); 2], links: vec![[link; 2]] };
+        let laws = WallLaws {
+            unit_ms: 2.0,
+            seed: 0,
+            clocks: vec![Default::default(); 2],
+            links: vec![[link; 2]],
+            group_clocks: Vec::new(),
+            group_links: Vec::new(),
+        };
         Merged::new(&[below, above], (&[0, 1], &offsets), 1, Some(&laws)).expect("whole")
     }
 
