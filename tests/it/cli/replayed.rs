@@ -111,7 +111,7 @@ fn a_resumed_run_in_virtual_time_has_the_bits_the_counts_and_the_log_of_an_undis
     for more in [
         &["inference.tolerance=1e-3"][..],
         &["record.checkpoint_every=5", "links.delivery=queue"],
-        &["numerics.state_noise=0.01", "numerics.message_noise=0.01", "data.validation=40"],
+        &["numerics.state_noise=0.01", "numerics.message_noise=0.01"],
     ] {
         let rough = [&ROUGH[..], more].concat();
         let bench = Bench::new();
