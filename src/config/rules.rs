@@ -15,8 +15,8 @@ mod wall_clock;
 use data::{data_have_a_folder, digits_are_counted, digits_need_no_folder, validation_leaves_some};
 pub(super) use groups::groups_of;
 use groups::{
-    free_groups_are_read_at_the_end, free_groups_have_no_laws, free_groups_say_errors, groups_are_plain,
-    groups_have_parts, late_groups_are_read_at_the_end, late_groups_say_errors, links_can_be_counted,
+    free_groups_are_read_at_the_end, free_groups_say_errors, groups_are_plain, groups_have_parts,
+    late_groups_are_read_at_the_end, late_groups_say_errors, links_can_be_counted,
 };
 use model::{
     feedback_can_meet_the_weights, feedback_gets_the_same_updates, precision_is_known_below,
@@ -31,7 +31,7 @@ use simulation::{
     arrivals_are_silent_before, deviations_are_of_one_phase, deviations_are_of_predictive_coding,
     deviations_come_down_through_the_weights, deviations_have_given_precisions,
     deviations_have_one_precision_per_layer, deviations_have_resting_weights, deviations_start_without_errors,
-    first_step_has_no_nudge, noise_has_steps, sequence_is_plain, zero_is_a_limit,
+    first_step_has_no_nudge, sequence_is_plain, zero_is_a_limit,
 };
 
 use super::diagnostic::Diagnostic;
@@ -71,7 +71,6 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["model.groups", "learning.rule", "learning.update", "links.delay"], late_groups_are_read_at_the_end),
     rule(&["model.groups", "links.message", "schedule.mode"], free_groups_say_errors),
     rule(&["model.groups", "learning.rule", "learning.update", "schedule.mode"], free_groups_are_read_at_the_end),
-    rule(&["model.groups", "schedule.time_unit_ms"], free_groups_have_no_laws),
     rule(&["model.groups", "model.feedback"], |c| groups_have_parts(c, c.model.feedback != FeedbackKind::Tied)),
     rule(&["model.groups", "model.precision"], |c| {
         groups_have_parts(c, matches!(c.model.precision, Precision::PerUnit(_)))
@@ -114,8 +113,6 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["learning.precision_lr", "model.energy"], precision_is_there_to_learn),
     rule(&["numerics.message_noise", "learning.rule"], |c| arrivals_are_silent_before(c, "numerics.message_noise")),
     rule(&["numerics.state_noise", "learning.rule"], |c| arrivals_are_silent_before(c, "numerics.state_noise")),
-    rule(&["numerics.message_noise", "schedule.mode"], |c| noise_has_steps(c, "numerics.message_noise")),
-    rule(&["numerics.state_noise", "schedule.mode"], |c| noise_has_steps(c, "numerics.state_noise")),
     rule(&["output.dir"], output_has_a_folder),
     rule(&["output.name"], name_is_plain),
 ];

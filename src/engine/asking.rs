@@ -16,6 +16,11 @@ impl<T: Real> Engine<T> {
         nodes.try_for_each(|node| self.coordinator.tell(node, Directive::Show(Arc::clone(&data))))
     }
 
+    /// Asks every node for something: every group, where layers are cut. In their order.
+    pub fn extract_of_nodes(&mut self, wanted: Wanted) -> Result<Vec<Extract<T>>, EngineError> {
+        self.runtime.block_on(self.coordinator.extract_of_nodes(wanted))
+    }
+
     /// What the clock of a layer's process says, in nanoseconds. The answer comes as fast as the layer can give it.
     pub fn clock(&mut self, layer: usize) -> Result<u64, EngineError> {
         let node = self.coordinator.nodes_of(layer).start;

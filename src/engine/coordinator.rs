@@ -249,6 +249,12 @@ impl<T: Real> Coordinator<T> {
     }
 
     pub(super) async fn extract(&mut self, wanted: Wanted) -> Result<Vec<Extract<T>>, EngineError> {
+        let extracts = self.extract_of_nodes(wanted).await?;
+        join_extracts(&self.network, extracts).ok_or_else(|| self.ended())
+    }
+
+    /// The same from every node, in their order.
+    pub(super) async fn extract_of_nodes(&mut self, wanted: Wanted) -> Result<Vec<Extract<T>>, EngineError> {
         self.watchdog.wake();
         self.tell_all(|| Directive::Extract(wanted))?;
         let mut extracts: Vec<Option<Extract<T>>> = (0..self.nodes()).map(|_| None).collect();
@@ -258,7 +264,7 @@ impl<T: Real> Coordinator<T> {
                 missing -= usize::from(extracts[node].replace(*extract).is_none());
             }
         }
-        join_extracts(&self.network, extracts.into_iter().flatten().collect()).ok_or_else(|| self.ended())
+        Ok(extracts.into_iter().flatten().collect())
     }
 
     async fn next_report(&mut self) -> Result<Report, EngineError> {

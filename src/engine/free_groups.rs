@@ -14,6 +14,7 @@ use super::actor::{Actor, After, News};
 use super::hall::Seat;
 use super::line::Heard;
 use super::mailbox::Broken;
+use super::wall_clock::clocked_groups;
 use super::whereabouts::Awaits;
 use crate::layer::group::Gathered;
 use crate::math::Real;
@@ -23,6 +24,9 @@ use crate::signal::{Directive, Motion, Report, Repose, Signal};
 /// One phase, up to the directive that ends it.
 pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
     let Some(phase) = actor.layer.phase().copied() else { return After::Broken };
+    if let Some(beat) = &mut actor.beat {
+        beat.begin();
+    }
     match phase.motion {
         Motion::Forward => match wave(actor).await {
             Ok(()) => {
@@ -37,7 +41,10 @@ pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
             }
             Err(Broken) => After::Broken,
         },
-        Motion::Relax { .. } | Motion::Deviate { .. } => relax(actor, Settler::new(phase.tolerance, phase.steps)).await,
+        Motion::Relax { .. } | Motion::Deviate { .. } => {
+            let settler = Settler::new(phase.tolerance, phase.steps);
+            if actor.beat.is_some() { clocked_groups::relax(actor, settler).await } else { relax(actor, settler).await }
+        }
     }
 }
 
@@ -61,6 +68,9 @@ async fn wave<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
         let gathered = gather(seat, actor.layer.gather_current());
         actor.layer.hear_gathered_current(gathered);
     }
+    if let Some(beat) = &mut actor.beat {
+        beat.tick().await;
+    }
     actor.layer.forward();
     if let (Some(seat), Some(prediction)) = (actor.links.above.seat(), actor.layer.speak_prediction()) {
         seat.publish(prediction, &actor.outstanding)?;
@@ -76,19 +86,10 @@ async fn relax<T: Real>(actor: &mut Actor<T>, mut settler: Settler) -> After<T> 
     // What was said before this phase may be the newest still.
     look(actor, true);
     loop {
-        loop {
-            match actor.directives.try_next() {
-                Heard::Directive(directive) => {
-                    if let Err(after) = obey(actor, &mut settler, (directive, counted)).await {
-                        return after;
-                    }
-                }
-                Heard::Nothing => break,
-                Heard::Over => return After::Dismissed,
-            }
+        if let Err(after) = directives(actor, &mut settler, counted).await {
+            return after;
         }
-        let over = [actor.links.below.seat(), actor.links.above.seat()].into_iter().flatten().any(Seat::is_over);
-        if over {
+        if is_over(actor) {
             return After::Broken;
         }
         if has_news(actor, phase) {
@@ -111,7 +112,7 @@ async fn relax<T: Real>(actor: &mut Actor<T>, mut settler: Settler) -> After<T> 
         let standing = Standing { spoken: actor.layer.has_spoken(), can_move };
         match settler.turn(residual, actor.layer.step(), standing) {
             Turn::Move => {
-                actor.layer.relax();
+                actor.step();
                 actor.whereabouts.goes_on(actor.node);
                 if speak(actor, &mut settler).is_err() {
                     return After::Broken;
@@ -131,8 +132,28 @@ async fn relax<T: Real>(actor: &mut Actor<T>, mut settler: Settler) -> After<T> 
     }
 }
 
+/// Reads what the coordinator has said meanwhile; the end of the phase if that is what it was.
+pub(super) async fn directives<T: Real>(
+    actor: &mut Actor<T>,
+    settler: &mut Settler,
+    counted: bool,
+) -> Result<(), After<T>> {
+    loop {
+        match actor.directives.try_next() {
+            Heard::Directive(directive) => obey(actor, settler, (directive, counted)).await?,
+            Heard::Nothing => return Ok(()),
+            Heard::Over => return Err(After::Dismissed),
+        }
+    }
+}
+
+/// True if somebody next door is gone.
+pub(super) fn is_over<T: Real>(actor: &Actor<T>) -> bool {
+    [actor.links.below.seat(), actor.links.above.seat()].into_iter().flatten().any(Seat::is_over)
+}
+
 /// Is not outstanding any more; who is the last one says so. False if the coordinator is gone.
-async fn rests<T: Real>(actor: &Actor<T>) -> bool {
+pub(super) async fn rests<T: Real>(actor: &Actor<T>) -> bool {
     !actor.outstanding.rests() || actor.news.send(News::Quiet(actor.phase())).await.is_ok()
 }
 
@@ -163,32 +184,43 @@ async fn obey<T: Real>(
     }
 }
 
-fn has_news<T: Real>(actor: &Actor<T>, phase: u64) -> bool {
+pub(super) fn has_news<T: Real>(actor: &Actor<T>, phase: u64) -> bool {
     [&actor.links.below, &actor.links.above]
         .into_iter()
         .any(|side| side.seat().is_some_and(|seat| seat.has_news(phase)))
 }
 
 /// Hears the newest of everybody on the sides where something is new (`all`: on both sides), where everybody has spoken in this batch.
-fn look<T: Real>(actor: &mut Actor<T>, all: bool) {
+/// By the clock errors are heard as soon as anybody has said one, as in virtual time: those that have not come are zero.
+pub(super) fn look<T: Real>(actor: &mut Actor<T>, all: bool) {
     let (phase, layer) = (actor.phase(), &actor.layer);
-    let ready = |seat: &&Seat<T>, outstanding: &Outstanding| {
+    let partly = actor.beat.is_some();
+    let due = |signal: &Signal<T>| layer.may_hear(signal.stamp);
+    let ready = |seat: &&Seat<T>, outstanding: &Outstanding, partly: bool| {
         if !(all || seat.has_news(phase)) {
             return false;
         }
         // First the mark, then the signals: what comes in between is marked again.
         seat.look(outstanding);
-        let due = |signal: &Signal<T>| layer.may_hear(signal.stamp);
-        (0..seat.speakers()).all(|speaker| seat.hear(speaker, due).unwrap_or(false))
+        let mut heard = (0..seat.speakers()).map(|speaker| seat.hear(speaker, due).unwrap_or(false));
+        if partly { heard.any(|heard| heard) } else { heard.all(|heard| heard) }
     };
-    let below = actor.links.below.seat().filter(|seat| ready(seat, &actor.outstanding));
-    let above = actor.links.above.seat().filter(|seat| ready(seat, &actor.outstanding));
+    let below = actor.links.below.seat().filter(|seat| ready(seat, &actor.outstanding, false));
+    let above = actor.links.above.seat().filter(|seat| ready(seat, &actor.outstanding, partly));
     if let Some(seat) = below {
         let gathered = gather(seat, actor.layer.gather_current());
         actor.layer.hear_gathered_current(gathered);
     }
     if let Some(seat) = above {
-        let gathered = gather(seat, actor.layer.gather_error());
+        let mut gathered = actor.layer.gather_error();
+        for speaker in 0..seat.speakers() {
+            let group = &actor.layer;
+            let heard =
+                seat.hear(speaker, |signal| group.may_hear(signal.stamp).then(|| gathered.hear(signal)).is_some());
+            if heard != Some(true) {
+                gathered.hear_nothing(group.units_above(speaker));
+            }
+        }
         actor.layer.hear_gathered_error(gathered);
     }
 }
@@ -201,7 +233,7 @@ fn gather<T: Real>(seat: &Seat<T>, mut gathered: Gathered<T>) -> Gathered<T> {
 }
 
 /// Says what is new; never waits.
-fn speak<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Broken> {
+pub(super) fn speak<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Broken> {
     if actor.layer.has_new_prediction()
         && let (Some(seat), Some(prediction)) = (actor.links.above.seat(), actor.layer.speak_prediction())
     {
@@ -218,7 +250,7 @@ fn speak<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Result<(), Bro
 }
 
 /// Sleeps until a directive or a signal comes; the end of the phase if that is what came.
-async fn sleep<T: Real>(actor: &mut Actor<T>, settler: &mut Settler, counted: bool) -> Result<(), After<T>> {
+pub(super) async fn sleep<T: Real>(actor: &mut Actor<T>, settler: &mut Settler, counted: bool) -> Result<(), After<T>> {
     actor.waits(Awaits::AnySignal);
     let phase = actor.phase();
     let (directives, links) = (&actor.directives, &actor.links);

@@ -14,32 +14,41 @@
 //! Where groups live in several processes each has its own pair of halls between two layers: what is said in one of them is said
 //! again in the others in which somebody listens (`super::halls`), once for each process and not for each listener.
 //!
+//! Where links take their time (`way`), what a group says arrives at another moment for everybody who hears it, so that every listener has
+//! places of its own.
+//!
 //! Saying never waits. A speaker or listener that is gone closes the hall for all, as a mailbox does.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+mod way;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use futures::task::AtomicWaker;
 use tokio::sync::mpsc;
 
-use super::mailbox::Broken;
+use super::mailbox::{Broken, Outbox};
+use crate::math::Real;
 use crate::settling::Outstanding;
 use crate::signal::Signal;
 use crate::wire::frame::Direction;
+use way::Way;
 
 /// The listener's side of a hall.
 #[derive(Debug, Default)]
 struct Listener {
     waker: AtomicWaker,
-    /// Something was said since it last looked.
-    dirty: AtomicBool,
+    /// How often something was said since it last looked; no more than once is counted where it is the same for all.
+    marks: AtomicUsize,
 }
 
 /// One direction between two neighbouring layers.
 #[derive(Debug)]
 pub(super) struct Hall<T> {
+    /// Of each speaker one for everybody, or as many as there are listeners.
     places: Vec<Mutex<Option<Signal<T>>>>,
+    speakers: usize,
     listeners: Vec<Listener>,
     /// How much was ever said here.
     said: AtomicU64,
@@ -59,13 +68,11 @@ pub(super) struct Said<T> {
 }
 
 impl<T> Hall<T> {
-    fn new(speakers: usize, listeners: usize) -> Arc<Self> {
-        Arc::new(Self::within(speakers, listeners))
-    }
-
-    fn within(speakers: usize, listeners: usize) -> Self {
+    fn new(speakers: usize, listeners: usize, apart: bool) -> Self {
+        let places = if apart { speakers * listeners } else { speakers };
         Self {
-            places: (0..speakers).map(|_| Mutex::new(None)).collect(),
+            places: (0..places).map(|_| Mutex::new(None)).collect(),
+            speakers,
             listeners: (0..listeners).map(|_| Listener::default()).collect(),
             said: AtomicU64::new(0),
             phase: AtomicU64::new(0),
@@ -79,18 +86,19 @@ impl<T> Hall<T> {
         if self.closed.load(SeqCst) {
             return Err(Broken);
         }
-        let before = self.place(speaker).replace(signal);
+        let before = self.place(speaker, 0).replace(signal);
         drop(before);
         let said = self.said.fetch_add(1, SeqCst) + 1;
-        if said.is_multiple_of(self.places.len() as u64) {
+        if said.is_multiple_of(self.speakers as u64) {
             self.wake_all();
         }
         Ok(())
     }
 
-    fn place(&self, speaker: usize) -> MutexGuard<'_, Option<Signal<T>>> {
+    fn place(&self, speaker: usize, listener: usize) -> MutexGuard<'_, Option<Signal<T>>> {
+        let each = self.places.len() / self.speakers;
         // Arithmetic on numbers is all that runs while the lock is held.
-        self.places[speaker].lock().unwrap_or_else(PoisonError::into_inner)
+        self.places[speaker * each + listener.min(each - 1)].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wake_all(&self) {
@@ -118,6 +126,8 @@ pub(super) struct Seat<T> {
     rounds: u64,
     /// The way in which it speaks.
     direction: Direction,
+    /// To every listener, where links take their time.
+    ways: Option<Box<[Way<T>]>>,
 }
 
 /// Counts what is said in one hall.
@@ -127,7 +137,7 @@ pub(super) struct Counter<T>(Arc<Hall<T>>);
 impl<T> Counter<T> {
     /// Links through this hall, from each speaker to each listener.
     pub(super) fn links(&self) -> usize {
-        self.0.places.len() * self.0.listeners.len()
+        self.0.speakers * self.0.listeners.len()
     }
 
     /// Messages so far: what was said, times those who hear it.
@@ -136,9 +146,10 @@ impl<T> Counter<T> {
     }
 }
 
-/// The seats of all groups of two neighbouring layers, of the lower and of the upper one, and what counts between them.
-pub(super) fn seats<T>(lower: usize, upper: usize) -> ([Vec<Seat<T>>; 2], [Counter<T>; 2]) {
-    let (up, down) = (Hall::new(lower, upper), Hall::new(upper, lower));
+/// The seats of all groups of two neighbouring layers, of the lower and of the upper one, and what counts between them. `apart`: what is
+/// said does not reach everybody at once.
+pub(super) fn seats<T>(lower: usize, upper: usize, apart: bool) -> ([Vec<Seat<T>>; 2], [Counter<T>; 2]) {
+    let (up, down) = (Arc::new(Hall::new(lower, upper, apart)), Arc::new(Hall::new(upper, lower, apart)));
     let below = (0..lower).map(|own| Seat::new([&up, &down], own, Direction::Up)).collect();
     let above = (0..upper).map(|own| Seat::new([&down, &up], own, Direction::Down)).collect();
     ([below, above], [Counter(up), Counter(down)])
@@ -158,7 +169,7 @@ impl<T> Pair<T> {
     /// Halls for so many groups of the lower and of the upper layer, wherever they live, with these listeners elsewhere.
     pub(super) fn new(lower: usize, upper: usize, [up, down]: [Vec<mpsc::Sender<Said<T>>>; 2]) -> Self {
         let hall = |speakers, listeners, elsewhere| {
-            Arc::new(Hall { elsewhere: Some(Mutex::new(elsewhere)), ..Hall::within(speakers, listeners) })
+            Arc::new(Hall { elsewhere: Some(Mutex::new(elsewhere)), ..Hall::new(speakers, listeners, false) })
         };
         Self([hall(lower, upper, up), hall(upper, lower, down)])
     }
@@ -182,12 +193,23 @@ impl<T> Pair<T> {
 
 impl<T> Seat<T> {
     fn new([speaks, listens]: [&Arc<Hall<T>>; 2], own: usize, direction: Direction) -> Self {
-        Self { speaks: Arc::clone(speaks), listens: Arc::clone(listens), own, rounds: 0, direction }
+        Self { speaks: Arc::clone(speaks), listens: Arc::clone(listens), own, rounds: 0, direction, ways: None }
+    }
+
+    /// From now on what it says takes its time: `lane` puts what imposes that before the place at which a listener, named by its group,
+    /// will find it. To be called where seats are `apart`, before anything is said.
+    pub(super) fn impose(&mut self, outstanding: &Arc<Outstanding>, lane: impl Fn(usize, Outbox<T>) -> Outbox<T>)
+    where
+        T: Real,
+    {
+        let (hall, own) = (&self.speaks, self.own);
+        let way = |listener| Way::new(hall, (own, listener), outstanding, |target| lane(listener, target));
+        self.ways = Some((0..hall.listeners.len()).map(way).collect());
     }
 
     /// How many speak to it.
     pub(super) fn speakers(&self) -> usize {
-        self.listens.places.len()
+        self.listens.speakers
     }
 
     /// Says the signal of this round, here and wherever else somebody listens.
@@ -205,7 +227,7 @@ impl<T> Seat<T> {
     /// Polls until everybody has spoken in the next round.
     pub(super) fn poll_round(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         let hall = &*self.listens;
-        let due = (self.rounds + 1) * hall.places.len() as u64;
+        let due = (self.rounds + 1) * hall.speakers as u64;
         let mut complete = hall.said.load(SeqCst) >= due;
         if !complete {
             hall.listeners[self.own].waker.register(context.waker());
@@ -227,14 +249,17 @@ impl<T> Seat<T> {
         if hall.closed.load(SeqCst) {
             return Err(Broken);
         }
-        hall.phase.fetch_max(signal.stamp.phase, SeqCst);
         hall.said.fetch_add(1, SeqCst);
-        let before = hall.place(self.own).replace(signal);
+        if let Some(ways) = &self.ways {
+            return ways.iter().try_for_each(|way| way.send(signal.share()));
+        }
+        hall.phase.fetch_max(signal.stamp.phase, SeqCst);
+        let before = hall.place(self.own, 0).replace(signal);
         drop(before);
         for listener in &hall.listeners {
             // Counted before it can be seen: see `Outstanding`.
             outstanding.add();
-            if listener.dirty.swap(true, SeqCst) {
+            if listener.marks.swap(1, SeqCst) > 0 {
                 outstanding.withdraw();
             } else {
                 listener.waker.wake();
@@ -246,12 +271,12 @@ impl<T> Seat<T> {
     /// True if something that may be heard in this phase has come since [`Seat::look`].
     pub(super) fn has_news(&self, phase: u64) -> bool {
         let hall = &*self.listens;
-        hall.listeners[self.own].dirty.load(SeqCst) && hall.phase.load(SeqCst) <= phase
+        hall.listeners[self.own].marks.load(SeqCst) > 0 && hall.phase.load(SeqCst) <= phase
     }
 
     /// Takes the mark away that something is new; whoever does this is counted as outstanding itself.
     pub(super) fn look(&self, outstanding: &Outstanding) {
-        if self.listens.listeners[self.own].dirty.swap(false, SeqCst) {
+        for _ in 0..self.listens.listeners[self.own].marks.swap(0, SeqCst) {
             outstanding.withdraw();
         }
     }
@@ -272,7 +297,7 @@ impl<T> Seat<T> {
 
     /// What a speaker last said.
     pub(super) fn hear<R>(&self, speaker: usize, hear: impl FnOnce(&Signal<T>) -> R) -> Option<R> {
-        self.listens.place(speaker).as_ref().map(hear)
+        self.listens.place(speaker, self.own).as_ref().map(hear)
     }
 }
 

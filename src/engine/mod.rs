@@ -190,6 +190,10 @@ impl<T: Real> Engine<T> {
         if network.is_cut() && transport != Transport::InProcess {
             return Err(EngineError::Together);
         }
+        assert!(
+            laws.is_none() || settings.schedule == Schedule::FreeRunning,
+            "laws are imposed on free-running layers"
+        );
         let runtime = runtime(settings.threads, transport)?;
         let unstarted = |source| EngineError::Runtime { threads: settings.threads, source };
         let wall = WallClock::start(laws).map_err(unstarted)?;
@@ -198,13 +202,13 @@ impl<T: Real> Engine<T> {
         let (whereabouts, outstanding) = (Arc::new(Whereabouts::of(network)), Arc::new(Outstanding::default()));
         let (news_out, news) = mpsc::channel(NEWS_MOST);
         let mut directives = Vec::with_capacity(places.len());
-        let wired = runtime.block_on(chain(network, settings.schedule, transport, &news_out));
+        let wired = runtime.block_on(chain(network, settings.schedule, transport, &news_out, wall.imposes()));
         let Chain { links, gates, counters } = wired.map_err(|source| EngineError::Links { transport, source })?;
         for (node, ((layer, group), mut links)) in places.into_iter().zip(links).enumerate() {
             let (out, inbox) = line::line();
             directives.push(out);
             let actor = Actor {
-                beat: wall.impose(layer, &mut links),
+                beat: wall.impose((network, node), &mut links, &outstanding),
                 recorder: wall.recorder(),
                 layer: wall.patient(Group::new(&shared, layer, group, weights.get(layer), &of_layer)),
                 node,

@@ -59,8 +59,9 @@ pub(crate) async fn perform<T: Real>(
         directives.push((node, out));
         let own =
             (layer < network.depth()).then(|| Parameters::zeros(network.widths()[layer + 1], network.widths()[layer]));
+        let outstanding = Arc::default();
         tokio::spawn(actor::run(Box::new(Actor {
-            beat: wall.impose(layer, &mut links),
+            beat: wall.impose((network, node), &mut links, &outstanding),
             recorder: wall.recorder(),
             layer: wall.patient(Group::new(network, layer, group, own.as_ref(), &of_layer)),
             node,
@@ -68,7 +69,7 @@ pub(crate) async fn perform<T: Real>(
             directives: inbox,
             news: news_out.clone(),
             whereabouts: Arc::clone(&whereabouts),
-            outstanding: Arc::default(),
+            outstanding,
             schedule: settings.schedule,
             polls_before_parking: settings.polls_before_parking(),
         })));

@@ -30,15 +30,16 @@ fn within(network: &NetworkSpec, lower: usize) -> Link {
     Link { lower, group: 0, rows: network.widths()[lower + 1], columns_most: u32::MAX as usize }
 }
 
-/// A whole chain within this process.
+/// A whole chain within this process. `apart`: what a group says takes its time, and a different one to everybody.
 pub(super) async fn chain<T: Real>(
     network: &NetworkSpec,
     schedule: Schedule,
     transport: Transport,
     news: &mpsc::Sender<News<T>>,
+    apart: bool,
 ) -> io::Result<Chain<T>> {
     if network.is_cut() {
-        return Ok(groups(network));
+        return Ok(groups(network, apart));
     }
     let delivery = schedule.delivery();
     let mut links: Vec<Links<T>> = (0..=network.depth()).map(|_| Links::none()).collect();
@@ -61,12 +62,12 @@ pub(super) async fn chain<T: Real>(
 }
 
 /// Every group with every group next door.
-fn groups<T>(network: &NetworkSpec) -> Chain<T> {
+fn groups<T>(network: &NetworkSpec, apart: bool) -> Chain<T> {
     let mut links: Vec<Links<T>> = (0..network.groups_in_all()).map(|_| Links::none()).collect();
     let (mut first, mut counters) = (0, Vec::with_capacity(2 * network.depth()));
     for lower in 0..network.depth() {
         let upper = first + network.groups(lower);
-        let ([below, above], counting) = seats(network.groups(lower), network.groups(lower + 1));
+        let ([below, above], counting) = seats(network.groups(lower), network.groups(lower + 1), apart);
         links[first..].iter_mut().zip(below).for_each(|(links, seat)| links.above = Side::Hall(seat));
         links[upper..].iter_mut().zip(above).for_each(|(links, seat)| links.below = Side::Hall(seat));
         counters.extend(counting);

@@ -124,6 +124,12 @@ pub fn numerics(config: &Config) -> Numerics {
     Numerics { states, messages, state_noise, message_noise, seed: config.seed }
 }
 
+/// The number of a batch, which noise is a function of: part 0 of a training step is its own batch, the others are those of the
+/// evaluation after it.
+pub fn batch_number(step: u64, part: u64) -> u64 {
+    step << 24 | part
+}
+
 /// Threads of the engine: what was asked for, or all there are.
 pub fn threads(config: &Config) -> usize {
     match config.schedule.threads {
@@ -188,8 +194,10 @@ pub fn virtual_time(config: &Config, network: &NetworkSpec) -> VirtualSettings {
 pub fn wall_laws(config: &Config, network: &NetworkSpec) -> Option<WallLaws> {
     let imposed = config.schedule.mode == ScheduleMode::FreeRunning && config.schedule.time_unit_ms > 0.0;
     imposed.then(|| {
-        let VirtualSettings { seed, clocks, links, .. } = virtual_time(config, network);
-        WallLaws { unit_ms: config.schedule.time_unit_ms, seed, clocks, links }
+        let VirtualSettings { seed, clocks, links, group_clocks, group_links, .. } = virtual_time(config, network);
+        // As lists, in their order: laws travel as text, in which names are not pairs.
+        let (group_clocks, group_links) = (group_clocks.into_iter().collect(), group_links.into_iter().collect());
+        WallLaws { unit_ms: config.schedule.time_unit_ms, seed, clocks, links, group_clocks, group_links }
     })
 }
 

@@ -169,8 +169,9 @@ impl<T: Real> Machine<T> {
         match self {
             Self::Reference(reference) => reference.number(batch),
             Self::Actors(engine) => engine.number(batch)?,
-            // Noise is refused there.
-            Self::Virtual(_) | Self::Backprop(_) => {}
+            Self::Virtual(network) => network.number(batch)?,
+            // It has neither states nor signals.
+            Self::Backprop(_) => {}
         }
         Ok(())
     }

@@ -155,6 +155,7 @@ pub fn replay<T: Real>(request: &Request) -> Result<Replayed, ReplayError> {
         if let Machine::Virtual(network) = &mut machine {
             network.log_to(log);
             network.set_batches(step);
+            network.number(assemble::batch_number(step, 0)).map_err(StepError::from)?;
             if look.is_some() {
                 network.watch(Some(Box::new(norms.clone())));
             }

@@ -176,6 +176,8 @@ pub fn start() -> Vec<Vec<u8>> {
         seed: 1,
         clocks: vec![ClockLaws::default(); 3],
         links: vec![[LinkLaws::default(); 2]; 2],
+        group_clocks: vec![((1, 0), ClockLaws::default())],
+        group_links: vec![([(0, 0), (1, 1)], LinkLaws::default())],
     };
     let task = Task {
         run: [1; 16],

@@ -196,6 +196,11 @@ impl<T: Real> Group<T> {
         self.since.is_some_and(|since| (since..=now).contains(&stamp.phase))
     }
 
+    /// Neurons of a group of the layer above.
+    pub fn units_above(&self, group: usize) -> usize {
+        self.layer.network.rows(self.place.layer + 1, group).len()
+    }
+
     /// True if its layer has other groups.
     pub fn is_part(&self) -> bool {
         self.layer.network.groups(self.place.layer) > 1

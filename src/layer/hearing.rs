@@ -6,7 +6,7 @@ use ndarray::Array2;
 
 use super::{Body, Incoming, Layer, LayerError, Voice};
 use crate::math::{Field, Moment, Real};
-use crate::signal::{Motion, Origin, Phase, Reading, Signal, Teaching};
+use crate::signal::{Motion, Origin, Phase, Reading, Signal, Teaching, Versions};
 
 impl<T: Real> Layer<T> {
     pub(super) fn present(
@@ -80,6 +80,7 @@ impl<T: Real> Layer<T> {
             incoming.touch();
         }
         self.moment.phase += 1;
+        self.said = Versions::default();
         self.phase = Some(Box::new(phase));
         self.step = 0;
         self.staleness = 0;

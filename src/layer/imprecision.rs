@@ -4,7 +4,7 @@
 //! it computes for itself from its own state and from what it heard is as precise as the format computed in.
 
 use super::pages::Pages;
-use super::{Body, Layer, Voice};
+use super::{Body, Incoming, Layer, Outgoing, Voice};
 use crate::math::{Field, Held, Moment, Numerics, Real};
 use std::sync::Arc;
 
@@ -15,20 +15,18 @@ pub(super) struct Channel {
     held: Held,
     layer: usize,
     moment: Moment,
-    by_version: bool,
 }
 
 impl Channel {
     /// The numbers as they are heard: the same page if nothing is done to them, or one written from it.
-    pub(super) fn carry<T: Real>(self, said: &Arc<Field<T>>, version: u64, pages: &mut Pages<T>) -> Arc<Field<T>> {
+    pub(super) fn carry<T: Real>(self, said: &Arc<Field<T>>, pages: &mut Pages<T>) -> Arc<Field<T>> {
         if self.is_clean() {
             return Arc::clone(said);
         }
-        let moment = if self.by_version { Moment { step: version, ..self.moment } } else { self.moment };
         let (units, batch) = said.dim();
         pages.publish(units, batch, |page| {
             page.assign(said);
-            self.numerics.apply(self.held, self.layer, moment, page);
+            self.numerics.apply(self.held, self.layer, self.moment, page);
         })
     }
 
@@ -36,15 +34,36 @@ impl Channel {
     pub(super) fn is_clean(self) -> bool {
         self.numerics.leaves(self.held)
     }
+
+    /// True if a signal that is said once more has other numbers, and is therefore another version.
+    pub(super) fn is_noisy(self) -> bool {
+        self.numerics.message_noise > 0.0
+    }
 }
 
 impl<T: Real> Layer<T> {
     /// Upward or downward, now.
     pub(super) fn channel(&self, held: Held) -> Channel {
-        // In lock-step every signal belongs to a step; otherwise several may, and each is a version.
-        let by_version = self.settings.voice != Voice::Adjoint;
-        let moment = Moment { step: self.step, ..self.moment };
-        Channel { numerics: self.settings.numerics, held, layer: self.index, moment, by_version }
+        // In step every signal belongs to a step; otherwise several may, or none, and each has its own number.
+        let said = if held == Held::Ascending { self.said.above } else { self.said.below };
+        let step = if self.settings.voice == Voice::Adjoint { self.step } else { said };
+        Channel { numerics: self.settings.numerics, held, layer: self.index, moment: Moment { step, ..self.moment } }
+    }
+
+    /// True if saying a prediction once more would be news, because signals are noisy, and there is room for it.
+    pub fn has_prediction_to_repeat(&self) -> bool {
+        let room = self.outgoing.as_ref().is_some_and(Outgoing::has_room);
+        room && self.is_noisy()
+    }
+
+    /// True if saying an error once more would be news, because signals are noisy.
+    pub fn has_error_to_repeat(&self) -> bool {
+        self.incoming.as_deref().is_some_and(Incoming::has_something) && self.is_noisy()
+    }
+
+    /// True if there is noise on what it says.
+    pub fn is_noisy(&self) -> bool {
+        self.settings.numerics.message_noise > 0.0
     }
 
     /// The state has taken a step: it is held as precisely as states are.

@@ -91,7 +91,12 @@ impl<T: Real> Incoming<T> {
 
     /// True if there is an error that has not been spoken.
     pub(super) fn has_news(&self) -> bool {
-        (self.current.is_some() || !self.answers) && (self.stale || self.said != self.version)
+        self.has_something() && (self.stale || self.said != self.version)
+    }
+
+    /// True if there is an error.
+    pub(super) fn has_something(&self) -> bool {
+        self.current.is_some() || !self.answers
     }
 
     /// Brings `e` and what will be said up to date with everything heard; false if nothing has been heard yet.
@@ -178,9 +183,10 @@ impl<T: Real> Incoming<T> {
     /// The error, stamped; `None` before anything was heard. Call `refresh` first.
     pub(super) fn speak(&mut self, (phase, step): (u64, u64), channel: Channel) -> Option<Signal<T>> {
         let (content, answers, numbers) = self.ready.as_ref()?;
+        self.version += u64::from(channel.is_noisy() && self.said == self.version);
         self.said = self.version;
         let stamp = Stamp { phase, step, version: self.version, answers: *answers };
-        let numbers = channel.carry(numbers, self.version, &mut self.pages);
+        let numbers = channel.carry(numbers, &mut self.pages);
         Some(Signal { stamp, content: *content, numbers })
     }
 }

@@ -54,7 +54,7 @@ use crate::math::optimizer::OptimizerSpec;
 use crate::math::{Extent, Field, Moment, Numerics, Real, values, values_mut};
 use crate::network::{NetworkSpec, Parameters};
 use crate::signal::journal::Entry;
-use crate::signal::{BadNumber, Directive, Extract, Message, Phase, Teaching};
+use crate::signal::{BadNumber, Directive, Extract, Message, Phase, Teaching, Versions};
 use crate::transaction::Participant;
 
 /// What a layer's state is.
@@ -107,8 +107,10 @@ pub struct Layer<T> {
     rest: Option<Arc<Field<T>>>,
     phase: Option<Box<Phase>>,
     step: u64,
-    /// Batch and phase within it, for the noise.
+    /// Batch and phase within it, for the noise,
     moment: Moment,
+    /// and how many signals it has said in this phase.
+    said: Versions,
     staleness: u64,
     drive: Option<Box<Field<T>>>,
     measured: Option<Extent>,
@@ -184,6 +186,7 @@ impl<T: Real> Layer<T> {
             phase: None,
             step: 0,
             moment: Moment::default(),
+            said: Versions::default(),
             staleness: 0,
             drive: None,
             measured: None,

@@ -141,7 +141,12 @@ impl<T: Real> Outgoing<T> {
 
     /// True if there is a prediction that has not been spoken and room to speak it.
     pub(super) fn has_news(&self) -> bool {
-        (self.moved || self.said != self.version) && self.unanswered.len() < self.unanswered_most
+        (self.moved || self.said != self.version) && self.has_room()
+    }
+
+    /// True if another prediction may be spoken.
+    pub(super) fn has_room(&self) -> bool {
+        self.unanswered.len() < self.unanswered_most
     }
 
     /// True if the present state's prediction has been spoken.
@@ -178,6 +183,9 @@ impl<T: Real> Outgoing<T> {
     /// The prediction of the layer above, stamped.
     pub(super) fn speak(&mut self, state: &Field<T>, (phase, step): (u64, u64), channel: Channel) -> Signal<T> {
         self.refresh_prediction(state);
+        if channel.is_noisy() && self.said == self.version {
+            self.repeat();
+        }
         self.said = self.version;
         if !channel.is_clean() {
             self.misspeak(channel);
@@ -187,13 +195,23 @@ impl<T: Real> Outgoing<T> {
         Signal { stamp: Stamp { phase, step, version: self.version, answers }, content: Content::Prediction, numbers }
     }
 
+    /// The same prediction is about to be said with other noise: it is another version, so that nobody takes it for a copy.
+    fn repeat(&mut self) {
+        self.version += 1;
+        let Some((version, computed)) = &mut self.computed else { return };
+        *version = self.version;
+        if self.echoes {
+            self.unanswered.push_back((self.version, Arc::clone(computed)));
+        }
+    }
+
     /// What is remembered as said is what is heard: not quite what was computed, which is kept to be said again.
     fn misspeak(&mut self, channel: Channel) {
         if self.computed.as_ref().is_none_or(|(version, _)| *version != self.version) {
             self.computed = self.prediction.take().map(|prediction| (self.version, prediction));
         }
-        let (version, computed) = self.computed.as_ref().expect("a refreshed prediction exists");
-        let heard = channel.carry(computed, *version, &mut self.pages);
+        let (_, computed) = self.computed.as_ref().expect("a refreshed prediction exists");
+        let heard = channel.carry(computed, &mut self.pages);
         if let Some((remembered, page)) = self.unanswered.back_mut()
             && *remembered == self.version
         {

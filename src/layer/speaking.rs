@@ -19,7 +19,9 @@ impl<T: Real> Layer<T> {
             Body::Hidden(state) => state,
             Body::Output { .. } => return None,
         };
-        self.outgoing.as_mut().map(|outgoing| outgoing.speak(source, (phase, step), channel))
+        let said = self.outgoing.as_mut().map(|outgoing| outgoing.speak(source, (phase, step), channel));
+        self.said.above += u64::from(said.is_some());
+        said
     }
 
     /// The error for the layer below; `None` at the input and before anything was heard.
@@ -27,7 +29,9 @@ impl<T: Real> Layer<T> {
         let (phase, step) = (self.phase().map_or(0, |phase| phase.number), self.step);
         self.refresh_error();
         let channel = self.channel(Held::Descending);
-        self.incoming.as_mut().and_then(|incoming| incoming.speak((phase, step), channel))
+        let said = self.incoming.as_mut().and_then(|incoming| incoming.speak((phase, step), channel));
+        self.said.below += u64::from(said.is_some());
+        said
     }
 
     /// True if the state has a prediction that was not spoken, and there is room for it.

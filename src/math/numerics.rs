@@ -6,8 +6,15 @@
 //! ```
 //!
 //! The noise is not a sequence but a function: of the seed, what it is put on, the layer, the batch, the phase within it and the
-//! step, each unit and sample in their order. So every schedule and every resumed run has the same. What happens inside of a layer
-//! (products, its drive, its weights and their updates) stays in the format computed in. Next: `crate::layer`.
+//! step, each unit and sample in their order. So all schedules in which layers are in step have the same, and so has a resumed run.
+//!
+//! Out of step (free-running, and virtual time with clocks or links of its own) a layer's own count takes the place of the step: the
+//! steps it has taken in this phase for its state, the signals it has said on that side in this phase for a signal. Nothing that
+//! happens elsewhere can change such a count but by what the layer hears. A link adds nothing: a copy, or a signal that is sent again,
+//! is the same page.
+//!
+//! What happens inside of a layer (products, its drive, its weights and their updates) stays in the format computed in. Next:
+//! `crate::layer`.
 
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +55,7 @@ pub struct Moment {
     pub batch: u64,
     /// Phase within the batch, from 1.
     pub phase: u64,
-    /// Step within the phase; free-running, a signal's version.
+    /// Step within the phase; out of step, how many signals were said on that side in it before this one.
     pub step: u64,
 }
 

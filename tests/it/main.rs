@@ -22,6 +22,7 @@ mod lock_step;
 mod numerics;
 mod orders;
 mod outstanding;
+mod outstanding_ways;
 mod precision;
 #[cfg(unix)]
 mod scattered;
@@ -35,6 +36,8 @@ mod transaction;
 mod transports;
 mod virtual_delays;
 mod virtual_groups;
+mod virtual_noise;
 mod virtual_time;
 mod wall_clock;
+mod wall_groups;
 mod wire;

@@ -24,17 +24,17 @@ const WAYS: [(usize, usize); 8] = [(1, 1), (2, 1), (3, 1), (7, 1), (1, 2), (2, 2
 
 /// Everything that a run leaves behind.
 #[derive(Debug, PartialEq)]
-struct Trace {
-    digest: String,
-    events: u64,
-    records: Vec<PhaseRecord>,
+pub(crate) struct Trace {
+    pub(crate) digest: String,
+    pub(crate) events: u64,
+    pub(crate) records: Vec<PhaseRecord>,
     states: Vec<Field<f64>>,
     weights: Weights<f64>,
     tallies: Vec<((usize, usize), Tally)>,
     now: Time,
 }
 
-fn settings(seed: u64, layers: usize, link: LinkLaws) -> VirtualSettings {
+pub(crate) fn settings(seed: u64, layers: usize, link: LinkLaws) -> VirtualSettings {
     let clock = ClockLaws {
         period: Law::Drawn(Drawn::LogNormal { mean: 1.0, sd: 0.4, min: None }),
         offset: Law::Drawn(Drawn::Uniform { low: 0.0, high: 1.5 }),
@@ -47,7 +47,7 @@ fn settings(seed: u64, layers: usize, link: LinkLaws) -> VirtualSettings {
     }
 }
 
-fn trained(
+pub(crate) fn trained(
     network: &NetworkSpec,
     settings: &VirtualSettings,
     (rule, limits): (RuleName, Limits),
@@ -78,7 +78,11 @@ fn trained(
     }
 }
 
-fn assert_one_and_many(network: &NetworkSpec, settings: &VirtualSettings, what: (RuleName, Limits)) -> Trace {
+pub(crate) fn assert_one_and_many(
+    network: &NetworkSpec,
+    settings: &VirtualSettings,
+    what: (RuleName, Limits),
+) -> Trace {
     let one = trained(network, settings, what, WAYS[0]);
     for way in &WAYS[1..] {
         let many = trained(network, settings, what, *way);
@@ -88,7 +92,7 @@ fn assert_one_and_many(network: &NetworkSpec, settings: &VirtualSettings, what: 
     one
 }
 
-fn rough(delay: Law) -> LinkLaws {
+pub(crate) fn rough(delay: Law) -> LinkLaws {
     let jitter = Law::Drawn(Drawn::Exponential { mean: 0.5, min: None });
     LinkLaws { delay, jitter, loss: 0.2, duplicate: 0.2, reorder: true, resend: 6.0, ..LinkLaws::default() }
 }

@@ -49,7 +49,7 @@ fn agrees_bit_for_bit<T: Real>(network: &NetworkSpec, plan: &Plan, limits: Limit
     agrees_when_rounded::<T>(network, plan, limits, (message, Numerics::default()), seed);
 }
 
-fn agrees_when_rounded<T: Real>(
+pub(crate) fn agrees_when_rounded<T: Real>(
     network: &NetworkSpec,
     plan: &Plan,
     limits: Limits,

@@ -23,7 +23,9 @@ use crate::common::{
 fn laws(network: &NetworkSpec, unit_ms: f64, period: f64, link: LinkLaws) -> WallLaws {
     let clock = ClockLaws { period: Law::Always(period), offset: Law::ZERO };
     let depth = network.depth();
-    WallLaws { unit_ms, seed: 5, clocks: vec![clock; depth + 1], links: vec![[link; 2]; depth] }
+    let (group_clocks, group_links) = (Vec::new(), Vec::new());
+    let (clocks, links) = (vec![clock; depth + 1], vec![[link; 2]; depth]);
+    WallLaws { unit_ms, seed: 5, clocks, links, group_clocks, group_links }
 }
 
 /// Settles within the tolerance and has the reference's estimate, whatever befalls the signals.

@@ -51,8 +51,7 @@ fn table(wave: &WallWave) -> String {
         "displacement",
     ];
     let line = |row: &WallRow| {
-        let mut cells =
-            vec![row.layer.to_string(), row.worker.to_string(), row.hops.to_string(), time(Some(row.least))];
+        let mut cells = vec![row.name.clone(), row.worker.to_string(), row.hops.to_string(), time(Some(row.least))];
         cells.extend([row.arrival, row.predicted_arrival, row.onset, row.predicted_onset, row.ratio].map(time));
         cells.extend([row.rise10, row.rise50, row.rise90, row.settling].map(time));
         cells.push(row.overshoot.map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share)));
@@ -66,8 +65,10 @@ fn table(wave: &WallWave) -> String {
         Some((least, most)) => format!("onset / onset in virtual time: {least:.3} to {most:.3}"),
         None => "nothing is predicted in milliseconds without schedule.time_unit_ms".to_owned(),
     });
-    let (arrows, early) = (wave.arrows, wave.arrows_too_early);
-    text.push_str(&format!("; {arrows} signals heard, {early} of them before their link allows\n"));
+    text.push_str(&match wave.arrows {
+        Some((heard, early)) => format!("; {heard} signals heard, {early} of them before their link allows\n"),
+        None => "; groups are not followed signal by signal\n".to_owned(),
+    });
     for clock in &wave.offsets {
         let (worker, offset, error) = (clock.worker, clock.offset, clock.error);
         text.push_str(&format!(

@@ -64,20 +64,23 @@ pub(super) fn late_groups_are_read_at_the_end(config: &Config) -> Option<Diagnos
     )
 }
 
-/// Every link has counts and draws of its own, and a number that fits into the key of a draw.
+/// Every link has counts and draws of its own, and a number that fits into the key of a draw; on the wall clock that of its
+/// acknowledgements, too.
 pub(super) fn links_can_be_counted(config: &Config) -> Option<Diagnostic> {
-    if !cuts(config) || config.schedule.mode != ScheduleMode::VirtualTime {
+    let imposed = run_free(config) && config.schedule.time_unit_ms > 0.0;
+    let (most, who) = if imposed { (LINKS_MOST / 2, "the wall clock") } else { (LINKS_MOST, "virtual time") };
+    if !imposed && (!cuts(config) || config.schedule.mode != ScheduleMode::VirtualTime) {
         return None;
     }
     let depth = config.model.widths.len().saturating_sub(1);
     let of_gap = |lower| groups_of(config, lower).saturating_mul(groups_of(config, lower + 1)).saturating_mul(2);
     let links = (0..depth).map(of_gap).fold(0, usize::saturating_add);
-    if links <= LINKS_MOST {
+    if links <= most {
         return None;
     }
     broken(
-        format!("`model.groups` makes {links} links, more than the {LINKS_MOST} that virtual time can number"),
-        "cut the layers into fewer groups, or use schedule.mode = \"lock-step\" or \"free-running\"",
+        format!("`model.groups` makes {links} links, more than the {most} that {who} can number"),
+        "cut the layers into fewer groups, or use schedule.mode = \"lock-step\", or \"free-running\" without schedule.time_unit_ms",
     )
 }
 
@@ -99,16 +102,6 @@ pub(super) fn free_groups_are_read_at_the_end(config: &Config) -> Option<Diagnos
     broken(
         "`model.groups` must be 1 in a phase that is read before its end with the mode `free-running`",
         "what arrives first, and what changes between two arrivals, is the error of some groups; use schedule.mode = \"lock-step\"",
-    )
-}
-
-pub(super) fn free_groups_have_no_laws(config: &Config) -> Option<Diagnostic> {
-    if !run_free(config) || config.schedule.time_unit_ms == 0.0 {
-        return None;
-    }
-    broken(
-        "`model.groups` must be 1 with clocks and links on the wall clock",
-        "they are those of layers; leave schedule.time_unit_ms out, or do not cut the layers",
     )
 }
 

@@ -132,17 +132,6 @@ fn noise(config: &Config, path: &str) -> f64 {
     if path.ends_with("state_noise") { config.numerics.state_noise } else { config.numerics.message_noise }
 }
 
-/// Noise is drawn per step, and the layers of virtual time have clocks of their own.
-pub(super) fn noise_has_steps(config: &Config, path: &str) -> Option<Diagnostic> {
-    if noise(config, path) == 0.0 || config.schedule.mode != ScheduleMode::VirtualTime {
-        return None;
-    }
-    broken(
-        format!("`{path}` must be 0 with the mode `virtual-time`"),
-        "there layers in step would not meet the noise of `lock-step`; rounding (`numerics.states`, `numerics.messages`) is available",
-    )
-}
-
 /// With noise every signal is an arrival.
 pub(super) fn arrivals_are_silent_before(config: &Config, path: &str) -> Option<Diagnostic> {
     if config.learning.rule != RuleName::FirstStep || noise(config, path) == 0.0 {

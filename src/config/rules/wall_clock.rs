@@ -1,9 +1,18 @@
 //! What must hold where clocks and links are imposed on the wall clock (`crate::engine::wall_clock`).
 
+use std::collections::BTreeMap;
+
 use super::broken;
+use super::groups::groups_of;
+use crate::config::asynchrony::{Clocks, Links};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::values::Config;
 use crate::config::{RuleName, ScheduleMode};
+
+/// The links that are different for single groups.
+fn between_groups(config: &Config) -> BTreeMap<[(usize, usize); 2], Links> {
+    config.links.between_groups(|layer| groups_of(config, layer))
+}
 
 /// A phase on the wall clock is over when everything spoken has been heard, and nobody can know that the newest was lost.
 pub(super) fn losses_are_made_good(config: &Config) -> Option<Diagnostic> {
@@ -14,12 +23,13 @@ pub(super) fn losses_are_made_good(config: &Config) -> Option<Diagnostic> {
     }
     let depth = config.model.widths.len().saturating_sub(1);
     let links = (0..depth).flat_map(|lower| [(lower, lower + 1), (lower + 1, lower)]);
-    let (from, to) = links.into_iter().find(|&(from, to)| {
-        let laws = config.links.of(from, to);
-        laws.loss > 0.0 && laws.resend == 0.0
-    })?;
+    let of_layers = links.map(|(from, to)| (format!("{from}->{to}"), config.links.of(from, to)));
+    let of_groups = between_groups(config)
+        .into_iter()
+        .map(|([from, to], laws)| (format!("{}.{}->{}.{}", from.0, from.1, to.0, to.1), laws));
+    let (name, _) = of_layers.chain(of_groups).find(|(_, laws)| laws.loss > 0.0 && laws.resend == 0.0)?;
     broken(
-        format!("`links.loss` needs `links.resend` with the mode `free-running` (link {from}->{to})"),
+        format!("`links.loss` needs `links.resend` with the mode `free-running` (link {name})"),
         "there a phase ends when everything spoken was heard; a signal that is lost for good would hold it up for ever",
     )
 }
@@ -31,16 +41,12 @@ pub(super) fn the_watchdog_outlasts_the_laws(config: &Config) -> Option<Diagnost
         return None;
     }
     let depth = config.model.widths.len().saturating_sub(1);
-    let of_link = |(from, to)| {
-        let laws = config.links.of(from, to);
-        (laws.delay.mean() + laws.jitter.mean()).max(laws.resend)
-    };
-    let of_clock = |layer| {
-        let laws = config.clocks.of(layer);
-        laws.period.mean().max(laws.offset.mean())
-    };
-    let links = (0..depth).flat_map(|lower| [(lower, lower + 1), (lower + 1, lower)]).map(of_link);
-    let longest = links.chain((0..=depth).map(of_clock)).fold(0.0, f64::max) * unit;
+    let of_link = |laws: Links| (laws.delay.mean() + laws.jitter.mean()).max(laws.resend);
+    let of_clock = |laws: Clocks| laws.period.mean().max(laws.offset.mean());
+    let links = (0..depth).flat_map(|lower| [(lower, lower + 1), (lower + 1, lower)]);
+    let links = links.map(|(from, to)| config.links.of(from, to)).chain(between_groups(config).into_values());
+    let clocks = (0..=depth).map(|layer| config.clocks.of(layer)).chain(config.clocks.of_groups().into_values());
+    let longest = links.map(of_link).chain(clocks.map(of_clock)).fold(0.0, f64::max) * unit;
     if longest < config.schedule.stall_seconds {
         return None;
     }

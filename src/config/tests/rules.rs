@@ -7,6 +7,10 @@ use super::super::rules::RULES;
 use super::super::{Level, Mark};
 use super::{config, marked, only, problems, read};
 
+/// Groups of neurons on the wall clock.
+const FREE: [&str; 4] =
+    ["model.groups=4", "schedule.mode=free-running", "schedule.time_unit_ms=1", "links.message=error"];
+
 /// Key at fault, overrides that break the rule, overrides beside it that do not.
 const CASES: &[(&str, &[&str], &[&str])] = &[
     ("workers", &["workers=2", "learning.rule=backprop"], &["workers=2"]),
@@ -215,6 +219,21 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         &["links.loss=0.1", "schedule.mode=free-running", "schedule.time_unit_ms=1"],
         &["links.loss=0.1", "links.resend=9", "schedule.mode=free-running", "schedule.time_unit_ms=1"],
     ),
+    (
+        "links.loss",
+        &[FREE[0], FREE[1], FREE[2], FREE[3], "links.\"1.3->2.0\".loss=0.1"],
+        &[FREE[0], FREE[1], FREE[2], FREE[3], "links.\"1.3->2.0\".loss=0.1", "links.\"1.3->2\".resend=9"],
+    ),
+    (
+        "schedule.stall_seconds",
+        &[FREE[0], FREE[1], FREE[2], FREE[3], "clocks.\"1.3\".period=20000"],
+        &[FREE[0], FREE[1], FREE[2], FREE[3], "clocks.\"1.3\".period=9000"],
+    ),
+    (
+        "model.groups",
+        &["model.groups=neuron", "model.widths=[784,6000,10]", FREE[1], FREE[2], FREE[3]],
+        &["model.groups=neuron", "model.widths=[784,6000,10]", FREE[1], FREE[3]],
+    ),
     ("links.message", &["links.message=state"], &["links.message=state", "schedule.mode=free-running"]),
     ("links.message", &["links.message=state", "schedule.mode=reference"], &["links.message=error"]),
     ("inference.activity_lr", &["inference.activity_lr=1e300"], &["inference.activity_lr=1e300", "dtype=f64"]),
@@ -231,22 +250,12 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     (
         "numerics.message_noise",
         &["numerics.message_noise=0.1", "learning.rule=first-step"],
-        &["numerics.message_noise=0.1"],
+        &["numerics.message_noise=0.1", "schedule.mode=virtual-time", "links.delay=2"],
     ),
     (
         "numerics.state_noise",
         &["numerics.state_noise=0.1", "learning.rule=first-step"],
-        &["numerics.state_noise=0.1", "numerics.messages=bf16"],
-    ),
-    (
-        "numerics.message_noise",
-        &["numerics.message_noise=0.1", "schedule.mode=virtual-time"],
-        &["numerics.messages=bf16", "schedule.mode=virtual-time"],
-    ),
-    (
-        "numerics.state_noise",
-        &["numerics.state_noise=0.1", "schedule.mode=virtual-time"],
-        &["numerics.states=bf16", "schedule.mode=virtual-time"],
+        &["numerics.state_noise=0.1", "numerics.messages=bf16", "schedule.mode=virtual-time"],
     ),
     ("output.dir", &["output.dir="], &["output.dir=."]),
     ("output.name", &["output.name=a/b"], &["output.name=a b-3.x"]),

@@ -141,6 +141,15 @@ impl<T: Real> VirtualNetwork<T> {
         self.batch = batches;
     }
 
+    /// The number of the next batch, which noise is a function of; without it batches are numbered from 1.
+    ///
+    /// # Errors
+    /// None: every layer takes a number.
+    pub fn number(&mut self, batch: u64) -> Result<(), EngineError> {
+        self.nodes_mut().try_for_each(|node| node.layer.hear_directive(Directive::Number(batch)).map(drop))?;
+        Ok(())
+    }
+
     /// Shows a batch: data (`n_0 × batch`) to the input, targets (`n_L × batch`) to the output, its size to everyone.
     ///
     /// # Errors

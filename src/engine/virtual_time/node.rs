@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A layer that has nothing to do sleeps: it has no events until something arrives, and then keeps to its clock.
-//! What it hears is in `hearing`.
+//! What it hears is in `hearing`. Only what is new is said; but where there is noise on signals, everything is new at every step that is
+//! taken to a budget, as in lock-step. In a phase that ends when all rest a signal is noisy once, or nobody would ever rest.
 
 use super::clocks::Clock;
 use super::kernel::{Key, Time};
@@ -55,6 +56,8 @@ pub(super) struct Node<T> {
     first: bool,
     /// The last turn brought it to rest.
     resting: bool,
+    /// It says again what is not new, because signals are noisy and this is the tick of a step.
+    repeats: bool,
     /// In this phase its product is read when the first error arrives.
     reads_first_arrival: bool,
     /// A prediction of this batch has been heard, from every group below.
@@ -78,6 +81,7 @@ impl<T: Real> Node<T> {
             answers_at: None,
             first: true,
             resting: false,
+            repeats: false,
             reads_first_arrival: false,
             has_current: false,
         }
@@ -120,7 +124,9 @@ impl<T: Real> Node<T> {
         self.pace = pace;
         self.reads_first_arrival = matches!(phase.reading, Reading::FirstArrival(_)) && !self.above.is_empty();
         (self.first, self.resting, self.scheduled, self.ticks) = (true, false, true, 0);
-        self.answers_at = None;
+        (self.answers_at, self.repeats) = (None, false);
+        // Where signals are noisy a wave is another one each time.
+        self.has_current &= !(self.layer.is_noisy() && matches!(self.pace, Pace::Wave { .. }));
         let tick = self.clock.start(stage.now);
         stage.schedule(tick, rank::TICK, (self.id, 0), 0, Carried::Nothing);
         Ok(())
@@ -203,6 +209,7 @@ impl<T: Real> Node<T> {
             }
         }
         let wave = matches!(self.pace, Pace::Wave { .. });
+        self.repeats = (moves || first) && !matches!(self.pace, Pace::Resting(_));
         if moves && !wave {
             self.layer.relax();
         }
@@ -304,7 +311,8 @@ impl<T: Real> Node<T> {
 
     fn say_prediction(&mut self, stage: &mut Stage<T>) {
         let (id, last) = (self.id, self.is_done());
-        let said = if self.layer.has_new_prediction() { self.layer.speak_prediction() } else { None };
+        let repeats = self.repeats && self.layer.has_prediction_to_repeat();
+        let said = if repeats || self.layer.has_new_prediction() { self.layer.speak_prediction() } else { None };
         for side in &mut self.above {
             say(&mut side.outlet, said.clone(), (last, id), stage);
         }
@@ -312,7 +320,8 @@ impl<T: Real> Node<T> {
 
     fn say_error(&mut self, stage: &mut Stage<T>) {
         let (id, last) = (self.id, self.is_done());
-        let said = if self.layer.has_new_error() { self.layer.speak_error() } else { None };
+        let repeats = std::mem::take(&mut self.repeats) && self.layer.has_error_to_repeat();
+        let said = if repeats || self.layer.has_new_error() { self.layer.speak_error() } else { None };
         for side in &mut self.below {
             say(&mut side.outlet, said.clone(), (last, id), stage);
         }

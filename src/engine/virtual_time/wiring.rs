@@ -33,6 +33,18 @@ pub fn links_in_all(network: &NetworkSpec) -> usize {
     (0..network.depth()).map(|lower| 2 * network.groups(lower) * network.groups(lower + 1)).sum()
 }
 
+/// The number of the first link between layers `gap` and `gap + 1`.
+pub fn first_link(network: &NetworkSpec, gap: usize) -> usize {
+    (0..gap).map(|gap| 2 * network.groups(gap) * network.groups(gap + 1)).sum()
+}
+
+/// The number of the link from one group to another next door, as (layer, group); `first` is that of the first between their layers.
+pub fn link_number(network: &NetworkSpec, first: usize, from: (usize, usize), to: (usize, usize)) -> usize {
+    let (up, upper) = (from.0 < to.0, network.groups(from.0.max(to.0)));
+    let (below, above) = if up { (from.1, to.1) } else { (to.1, from.1) };
+    first + 2 * (below * upper + above) + usize::from(!up)
+}
+
 /// The nodes with their clocks and links.
 pub(super) fn wiring<T: Real>(
     network: &Arc<NetworkSpec>,
@@ -55,8 +67,9 @@ pub(super) fn wiring<T: Real>(
     let side = |gap: usize, lower: usize, upper: usize, up: bool| {
         let ends = [(gap, lower), (gap + 1, upper)];
         let [upward, downward] = [settings.link(ends[0], ends[1]), settings.link(ends[1], ends[0])];
-        let (out, back, to) = if up { (upward, downward, ends[1]) } else { (downward, upward, ends[0]) };
-        let link = first_link[gap] + 2 * (lower * network.groups(gap + 1) + upper) + usize::from(!up);
+        let (out, back, from, to) =
+            if up { (upward, downward, ends[0], ends[1]) } else { (downward, upward, ends[1], ends[0]) };
+        let link = link_number(network, first_link[gap], from, to);
         let outlet = Outlet::new(link as u32, (first_node[to.0] + to.1) as u32, out, settings.seed);
         Side::new(Inlet::new(&back), outlet, network.rows(to.0, to.1).len())
     };

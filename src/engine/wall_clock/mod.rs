@@ -18,11 +18,15 @@
 //! - **Acknowledgements** do not travel: whether and when one would come back is drawn where the signal is held, from the laws of the
 //!   link in the other direction.
 //! - **Clocks** begin with the phase, each layer's own when it hears of it; a layer that is late for a tick skips it.
+//! - **Groups of neurons** have a clock each, and a lane to every group next door, numbered as in virtual time (`engine::hall::way`). What is
+//!   held is counted as outstanding among them, so that here, too, settling says nothing too early.
 //!
-//! Read on: [`timekeeper`], `lane` (a link), `beat` (a clock), `clocked` (a phase by the clock), `recorder` (what is seen).
+//! Read on: [`timekeeper`], `lane` (a link), `beat` (a clock), `clocked` and `clocked_groups` (a phase by the clock), `recorder` (what is
+//! seen).
 
 mod beat;
 pub(super) mod clocked;
+pub(super) mod clocked_groups;
 mod lane;
 mod recorder;
 #[cfg(test)]
@@ -42,8 +46,11 @@ use super::mailbox::Outbox;
 use super::virtual_time::clocks::ClockLaws;
 use super::virtual_time::kernel::Time;
 use super::virtual_time::links::LinkLaws;
+use super::virtual_time::wiring::{first_link, link_number};
 use crate::layer::group::Group;
 use crate::math::Real;
+use crate::network::NetworkSpec;
+use crate::settling::Outstanding;
 use lane::Entrance;
 use timekeeper::{Keeper, Timekeeper};
 
@@ -63,19 +70,42 @@ pub struct WallLaws {
     pub clocks: Vec<ClockLaws>,
     /// `[up, down]` between layers l and l + 1, at index l.
     pub links: Vec<[LinkLaws; 2]>,
+    /// What is different for single groups, as (layer, group), ascending.
+    #[serde(default)]
+    pub group_clocks: Vec<((usize, usize), ClockLaws)>,
+    /// What is different from one group to another, ascending.
+    #[serde(default)]
+    pub group_links: Vec<([(usize, usize); 2], LinkLaws)>,
 }
 
 impl WallLaws {
+    /// By what a group ticks, as (layer, group); a whole layer is group 0.
+    fn clock(&self, place: (usize, usize)) -> ClockLaws {
+        let special = self.group_clocks.binary_search_by_key(&place, |&(place, _)| place);
+        special.map_or(self.clocks[place.0], |at| self.group_clocks[at].1)
+    }
+
+    /// What befalls signals from one group to another next door.
+    pub fn link(&self, from: (usize, usize), to: (usize, usize)) -> LinkLaws {
+        let [up, down] = self.links[from.0.min(to.0)];
+        let special = self.group_links.binary_search_by_key(&[from, to], |&(ends, _)| ends);
+        special.map_or(if from.0 < to.0 { up } else { down }, |at| self.group_links[at].1)
+    }
+
     /// From the text in which they were sent to a process, for a network of this depth.
     ///
     /// # Errors
     /// What is wrong with the text, or with the laws.
     pub fn read(text: &str, depth: usize) -> Result<Self, String> {
         let laws: Self = serde_json::from_str(text).map_err(|error| format!("the laws can't be read: {error}"))?;
-        let of_clocks = laws.clocks.iter().flat_map(|clock| [clock.period, clock.offset]);
-        let of_links = laws.links.iter().flatten().flat_map(|link| [link.delay, link.jitter]);
+        let clocks = laws.clocks.iter().chain(laws.group_clocks.iter().map(|(_, clock)| clock));
+        let links = laws.links.iter().flatten().chain(laws.group_links.iter().map(|(_, link)| link));
+        let of_clocks = clocks.flat_map(|clock| [clock.period, clock.offset]);
+        let of_links = links.flat_map(|link| [link.delay, link.jitter]);
         let problem = of_clocks.chain(of_links).find_map(|law| law.problem());
-        let fits = laws.clocks.len() == depth + 1 && laws.links.len() == depth;
+        let in_order = laws.group_clocks.is_sorted_by_key(|&(place, _)| place)
+            && laws.group_links.is_sorted_by_key(|&(ends, _)| ends);
+        let fits = laws.clocks.len() == depth + 1 && laws.links.len() == depth && in_order;
         match problem {
             Some(problem) => Err(format!("a law: {problem}")),
             None if fits && laws.unit_ms > 0.0 && laws.unit_ms.is_finite() => Ok(laws),
@@ -143,25 +173,37 @@ impl WallClock {
         Ok(Self { imposed, _timekeeper: Some(timekeeper) })
     }
 
-    /// Puts lanes before everything that a layer says; its clock.
-    pub(super) fn impose<T: Real>(&self, layer: usize, links: &mut Links<T>) -> Option<Beat> {
+    /// True if signals and ticks take their time here.
+    pub(super) fn imposes(&self) -> bool {
+        self.imposed.is_some()
+    }
+
+    /// Puts lanes before everything that a node says; its clock.
+    pub(super) fn impose<T: Real>(
+        &self,
+        (network, node): (&NetworkSpec, usize),
+        links: &mut Links<T>,
+        outstanding: &Arc<Outstanding>,
+    ) -> Option<Beat> {
         let (laws, keeper, scale) = self.imposed.as_ref()?;
-        for (side, upward) in [(&mut links.above, true), (&mut links.below, false)] {
-            let Some(gap) = (if upward { Some(layer) } else { layer.checked_sub(1) }) else { continue };
-            let Some(&[up, down]) = laws.links.get(gap) else { continue };
-            let (out, back) = if upward { (up, down) } else { (down, up) };
+        let place = network.place_of(node)?;
+        let lane = |first: usize, to: (usize, usize), target: Outbox<T>| {
+            let (out, back) = (laws.link(place, to), laws.link(to, place));
+            let ends = (link_number(network, first, place, to) as u32, node as u32);
+            Outbox::by(Arc::new(Entrance::new(ends, (out, back), laws.seed, target, (keeper.clone(), *scale))))
+        };
+        for (side, next) in [(&mut links.above, place.0 + 1), (&mut links.below, place.0.wrapping_sub(1))] {
+            let first = first_link(network, place.0.min(next));
             *side = match std::mem::replace(side, Side::Nobody) {
-                Side::Mail(target, inbox) => {
-                    // Numbered as in virtual time.
-                    let link = 2 * gap + usize::from(!upward);
-                    let (time, ends) = ((keeper.clone(), *scale), (link as u32, layer as u32));
-                    Side::Mail(Outbox::by(Arc::new(Entrance::new(ends, (out, back), laws.seed, target, time))), inbox)
+                Side::Nobody => Side::Nobody,
+                Side::Mail(target, inbox) => Side::Mail(lane(first, (next, 0), target), inbox),
+                Side::Hall(mut seat) => {
+                    seat.impose(outstanding, |listener, target| lane(first, (next, listener), target));
+                    Side::Hall(seat)
                 }
-                // The configuration imposes nothing on layers that are cut.
-                other @ (Side::Nobody | Side::Hall(_)) => other,
             };
         }
-        Some(Beat::new(laws.clocks[layer], (laws.seed, layer), keeper.clone(), *scale))
+        Some(Beat::new(laws.clock(place), (laws.seed, node), keeper.clone(), *scale))
     }
 
     /// A layer whose errors may take long to come back.

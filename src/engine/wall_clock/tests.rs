@@ -134,13 +134,24 @@ fn model_time_is_never_ahead_of_the_wall() {
 
 #[test]
 fn laws_of_another_network_or_of_no_time_are_refused() {
-    let laws =
-        WallLaws { unit_ms: 1.0, seed: 1, clocks: vec![Default::default(); 3], links: vec![Default::default(); 2] };
+    let laws = WallLaws {
+        unit_ms: 1.0,
+        seed: 1,
+        clocks: vec![Default::default(); 3],
+        links: vec![Default::default(); 2],
+        group_clocks: vec![((0, 1), Default::default()), ((1, 0), Default::default())],
+        group_links: vec![([(0, 1), (1, 0)], LinkLaws { loss: 0.5, ..LinkLaws::default() })],
+    };
     let text = |laws: &WallLaws| serde_json::to_string(laws).expect("plain values");
     assert_eq!(WallLaws::read(&text(&laws), 2).as_ref(), Ok(&laws));
     assert!(WallLaws::read(&text(&laws), 3).is_err_and(|error| error.contains("another network")));
     assert!(WallLaws::read(&text(&WallLaws { unit_ms: 0.0, ..laws.clone() }), 2).is_err());
     assert!(WallLaws::read("{", 2).is_err());
+    let unsorted = laws.group_clocks.iter().rev().copied().collect();
+    assert!(WallLaws::read(&text(&WallLaws { group_clocks: unsorted, ..laws.clone() }), 2).is_err());
+    let mut negative = laws.clone();
+    negative.group_links[0].1.delay = Law::Always(-1.0);
+    assert!(WallLaws::read(&text(&negative), 2).is_err_and(|error| error.contains("negative")));
     let mut negative = laws;
     negative.links[1][0].delay = Law::Always(-1.0);
     assert!(WallLaws::read(&text(&negative), 2).is_err_and(|error| error.contains("negative")));

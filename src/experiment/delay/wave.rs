@@ -8,7 +8,7 @@ use super::closed_form::{Path, units};
 use super::rise::rise;
 use super::watch::{Seen, Track, Watch};
 use super::{AT_REST, DelayError, Direction, Request, Rest, Row, Wave};
-use crate::config::{Config, Groups, ScheduleMode};
+use crate::config::{Config, ScheduleMode};
 use crate::engine::virtual_time::{VirtualNetwork, VirtualSettings};
 use crate::experiment::assemble::{self, AssembleError};
 use crate::math::{Field, Real};
@@ -231,9 +231,6 @@ fn fits(config: &Config) -> Result<(), DelayError> {
             "schedule.mode: delays are measured in virtual time or free-running; set it to \"virtual-time\", which without clocks and \
              links of its own has the bits of lock-step",
         );
-    }
-    if config.model.groups != Groups::Count(1) && config.schedule.mode != ScheduleMode::VirtualTime {
-        return unfit("model.groups: on the wall clock groups of neurons are not watched by themselves; leave it out");
     }
     if config.model.widths.len() < 3 {
         return unfit("model.widths: a wave needs a hidden layer to run through; give three numbers or more");

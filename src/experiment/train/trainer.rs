@@ -237,7 +237,7 @@ impl<'a, T: Real> Trainer<'a, T> {
     /// interrupted. Part 0 of a step is its training, the others are batches of the evaluation after it.
     pub(super) fn number(&mut self, part: u64) -> Result<(), TrainError> {
         if assemble::numerics(self.config).is_noisy() {
-            let number = self.position.step << 24 | part;
+            let number = assemble::batch_number(self.position.step, part);
             running(&mut self.machine).number(number).map_err(|source| self.failed(source))?;
         }
         Ok(())

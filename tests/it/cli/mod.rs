@@ -13,6 +13,7 @@ mod configurations;
 mod damage;
 mod data_sets;
 mod delaying;
+mod delaying_groups;
 #[cfg(target_os = "linux")]
 mod delaying_hosts;
 mod delaying_wall;

@@ -104,11 +104,15 @@ fn what_cannot_be_replayed_is_refused() {
     bench.run(&["replay", "runs/b", "--batch", "1", "--from", "-1"]).expect(2);
 }
 
-/// Clocks, delays and losses are drawn by batch and number, counts are kept with the checkpoint: nothing tells a run that was
+/// Clocks, delays, losses and noise are drawn by batch and number, counts are kept with the checkpoint: nothing tells a run that was
 /// interrupted from one that was not.
 #[test]
 fn a_resumed_run_in_virtual_time_has_the_bits_the_counts_and_the_log_of_an_undisturbed_one() {
-    for more in [&["inference.tolerance=1e-3"][..], &["record.checkpoint_every=5", "links.delivery=queue"]] {
+    for more in [
+        &["inference.tolerance=1e-3"][..],
+        &["record.checkpoint_every=5", "links.delivery=queue"],
+        &["numerics.state_noise=0.01", "numerics.message_noise=0.01"],
+    ] {
         let rough = [&ROUGH[..], more].concat();
         let bench = Bench::new();
         bench.train("whole", &[&rough[..], &["learning.epochs=2"]].concat()).expect(0);

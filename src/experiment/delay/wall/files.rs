@@ -29,7 +29,7 @@ pub struct Written<'a> {
     pub threshold: f64,
     /// What the layers rested on.
     pub rest: Rest,
-    /// One row per wave and layer.
+    /// One row per wave and layer, or group.
     pub rows: Vec<&'a WallRow>,
     /// Of every wave.
     pub waves: Vec<Summed<'a>>,
@@ -52,10 +52,10 @@ pub struct Summed<'a> {
     pub ratios: Option<(f64, f64)>,
     /// Clocks of the processes, if there are several.
     pub offsets: &'a [ClockOffset],
-    /// Signals that were heard.
-    pub arrows: usize,
+    /// Signals that were heard; none between groups, which are not followed signal by signal.
+    pub arrows: Option<usize>,
     /// Of these, sooner than their links allow.
-    pub arrows_too_early: usize,
+    pub arrows_too_early: Option<usize>,
 }
 
 const CLOCKS: &str = "each process reads the monotonic clock of its own machine, in nanoseconds; offsets are estimated from \
@@ -85,8 +85,8 @@ pub fn write<'a>(request: &'a Request, waves: &'a [WallWave], run: &RunDirectory
         switch: &wave.wave.switch,
         ratios: ratios(&wave.rows),
         offsets: &wave.offsets,
-        arrows: wave.arrows,
-        arrows_too_early: wave.arrows_too_early,
+        arrows: wave.arrows.map(|(heard, _)| heard),
+        arrows_too_early: wave.arrows.map(|(_, early)| early),
     };
     let written = Written {
         unit: "milliseconds of wall clock",

@@ -9,6 +9,7 @@ use super::offset::Offset;
 use crate::engine::virtual_time::kernel::Time;
 use crate::engine::virtual_time::links::LinkLaws;
 use crate::engine::wall_clock::WallLaws;
+use crate::network::NetworkSpec;
 use crate::signal::sighting::{Side, Sightings};
 
 /// Everything on one clock, in milliseconds.
@@ -24,9 +25,8 @@ pub(super) struct Merged {
     pub(super) arrows_too_early: usize,
     /// From the switch to the last that was seen.
     pub(super) length: f64,
-    source: usize,
-    /// `[up, down]` of the link above each layer.
-    least: Vec<[f64; 2]>,
+    /// The least time from the switch to each node.
+    pub(super) least: Vec<f64>,
 }
 
 /// Milliseconds that a signal takes at least; a tick of model time less, to which times are rounded.
@@ -36,13 +36,15 @@ fn least(laws: &LinkLaws, unit_ms: f64) -> f64 {
 }
 
 impl Merged {
-    /// `source` is the layer that was switched; its phase begins at t = 0.
+    /// One per node. `source` is the layer that was switched; at t = 0 its phase begins, of its groups for the first.
     pub(super) fn new(
         sightings: &[Sightings],
         (homes, offsets): (&[usize], &[Offset]),
-        source: usize,
+        (network, source): (&NetworkSpec, usize),
         laws: Option<&WallLaws>,
     ) -> Result<Self, DelayError> {
+        let ways = ways(network, source, laws);
+        let source = network.nodes_of(source).start;
         let dropped: u64 = sightings.iter().map(|seen| seen.steps_dropped).sum();
         let began = sightings.get(source).and_then(|seen| seen.began);
         let (Some(began), 0, true) = (began, dropped, sightings.len() == homes.len()) else {
@@ -56,7 +58,7 @@ impl Merged {
             if homes[from] == homes[to] { 0.0 } else { of(from) + of(to) }
         };
         let unit = laws.map_or(0.0, |laws| laws.unit_ms);
-        let leasts = (0..homes.len() - 1).map(|gap| match laws {
+        let leasts = (0..network.depth()).map(|gap| match laws {
             Some(laws) => laws.links[gap].each_ref().map(|link| least(link, unit)),
             None => [0.0; 2],
         });
@@ -75,14 +77,32 @@ impl Merged {
         let dropped = sightings.iter().map(|seen| seen.passings_dropped).sum();
         let errors = (0..homes.len()).map(|layer| error(source, layer)).collect();
         let seen = Seen { tracks, events, dropped };
-        Ok(Self { seen, arrivals, errors, arrows, arrows_too_early, length, source, least })
+        Ok(Self { seen, arrivals, errors, arrows, arrows_too_early, length, least: ways })
     }
+}
 
-    /// The least time from the switch to this layer.
-    pub(super) fn least(&self, layer: usize) -> f64 {
-        let way = self.source.min(layer)..self.source.max(layer);
-        let direction = usize::from(layer < self.source);
-        self.least[way].iter().map(|link| link[direction]).sum()
+/// The least time from the layer that is switched to every node, on the fastest way there is: where groups have links of their own it may
+/// lead down and up again.
+fn ways(network: &NetworkSpec, source: usize, laws: Option<&WallLaws>) -> Vec<f64> {
+    let Some(laws) = laws else { return vec![0.0; network.groups_in_all()] };
+    let mut least: Vec<f64> =
+        network.places().map(|(layer, _)| if layer == source { 0.0 } else { f64::INFINITY }).collect();
+    let node = |(layer, group): (usize, usize)| network.nodes_of(layer).start + group;
+    let pairs = |lower: usize| {
+        let below = (0..network.groups(lower)).map(move |group| (lower, group));
+        below.flat_map(move |from| (0..network.groups(lower + 1)).map(move |group| (from, (lower + 1, group))))
+    };
+    let links: Vec<_> =
+        (0..network.depth()).flat_map(pairs).flat_map(|(below, above)| [(below, above), (above, below)]).collect();
+    loop {
+        let before = least.clone();
+        for &(from, to) in &links {
+            let on_this = least[node(from)] + self::least(&laws.link(from, to), laws.unit_ms);
+            least[node(to)] = least[node(to)].min(on_this);
+        }
+        if before == least {
+            return least;
+        }
     }
 }
 
@@ -150,7 +170,9 @@ fn arrows(events: &[Happened], least: &[[f64; 2]], error: &dyn Fn(usize, usize) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::energy::{Activation, Loss};
     use crate::math::law::Law;
+    use crate::network::Grouping;
     use crate::signal::sighting::{PassingSeen, StepSeen};
 
     fn said(at: u64, side: Side, said: bool, version: u64) -> PassingSeen {
@@ -178,8 +200,35 @@ mod tests {
     fn two(below: Sightings, above: Sightings) -> Merged {
         let offsets = [Offset { nanoseconds: -1e9, error: 0.1e6 }, Offset::default()];
         let link = LinkLaws { delay: Law::Always(2.5), ..LinkLaws::default() };
-        let laws = WallLaws { unit_ms: 2.0, seed: 0, clocks: vec![Default::default(); 2], links: vec![[link; 2]] };
-        Merged::new(&[below, above], (&[0, 1], &offsets), 1, Some(&laws)).expect("whole")
+        let laws = WallLaws {
+            unit_ms: 2.0,
+            seed: 0,
+            clocks: vec![Default::default(); 2],
+            links: vec![[link; 2]],
+            group_clocks: Vec::new(),
+            group_links: Vec::new(),
+        };
+        Merged::new(&[below, above], (&[0, 1], &offsets), (&network(&[1, 1]), 1), Some(&laws)).expect("whole")
+    }
+
+    fn network(widths: &[usize]) -> NetworkSpec {
+        NetworkSpec::new(widths, Activation::Tanh, Loss::SquaredError).expect("a network")
+    }
+
+    /// 2-2-1 in single neurons. From the output to group 1 of layer 1 it is 9 ms straight, and 2 + 3 + 1 ms by way of the other group and
+    /// of the input.
+    #[test]
+    fn the_fastest_way_to_a_group_may_lead_down_and_up_again() {
+        let cut = network(&[2, 2, 1]).with_groups(Grouping::Neuron);
+        let of = |delay| LinkLaws { delay: Law::Always(delay), ..LinkLaws::default() };
+        let group_links = vec![([(0, 1), (1, 1)], of(1.0)), ([(1, 0), (0, 1)], of(3.0)), ([(2, 0), (1, 0)], of(2.0))];
+        let (clocks, links) = (vec![Default::default(); 3], vec![[of(9.0); 2]; 2]);
+        let laws = WallLaws { unit_ms: 1.0, seed: 0, clocks, links, group_clocks: Vec::new(), group_links };
+        let found = ways(&cut, 2, Some(&laws));
+        for (found, expected) in found.iter().zip([11.0, 5.0, 2.0, 6.0, 0.0]) {
+            assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+        }
+        assert_eq!(ways(&cut, 2, None), [0.0; 5]);
     }
 
     #[test]
@@ -188,7 +237,7 @@ mod tests {
         assert_eq!(merged.arrivals, [Some(8.0), None]);
         assert_eq!(merged.seen.tracks[0].trajectory, [(0.0, 0.0), (8.0, 2.0)]);
         assert_eq!((merged.arrows, merged.arrows_too_early), (1, 0));
-        assert!((merged.least(0) - 5.0).abs() < 1e-5 && merged.least(1) == 0.0);
+        assert!((merged.least[0] - 5.0).abs() < 1e-5 && merged.least[1] == 0.0);
         assert!((merged.errors[0] - 0.1).abs() < 1e-12 && merged.errors[1] == 0.0);
     }
 
@@ -219,6 +268,7 @@ mod tests {
     #[test]
     fn what_was_not_kept_whole_is_no_measurement() {
         let seen = Sightings { began: Some(1), steps_dropped: 3, ..Sightings::default() };
-        assert!(Merged::new(&[seen.clone(), seen], (&[0, 0], &[Offset::default()]), 1, None).is_err());
+        let chain = network(&[1, 1]);
+        assert!(Merged::new(&[seen.clone(), seen], (&[0, 0], &[Offset::default()]), (&chain, 1), None).is_err());
     }
 }

@@ -27,13 +27,14 @@ use super::rise::rise;
 use super::watch::Seen;
 use super::wave::{Bench, finite, is_at_rest, untaught};
 use super::{AT_REST, DelayError, Direction, Request, Row, Wave};
-use crate::config::{Config, ScheduleMode};
+use crate::config::{Config, Groups, ScheduleMode};
 use crate::engine::Engine;
 use crate::engine::wall_clock::now;
 use crate::experiment::assemble;
 use crate::experiment::machine::Machine;
 use crate::experiment::workers::{Hands, placement};
 use crate::math::Real;
+use crate::network::NetworkSpec;
 use crate::settling::{Limits, PhaseRecord};
 use crate::signal::sighting::Sightings;
 use crate::signal::{Extract, Motion, Wanted};
@@ -50,6 +51,14 @@ pub struct WallRow {
     pub direction: Direction,
     /// Which layer.
     pub layer: usize,
+    /// Which of its groups; 0 where it is whole.
+    pub group: usize,
+    /// The number of the node in what was seen.
+    #[serde(skip)]
+    pub node: usize,
+    /// What it is called.
+    #[serde(skip)]
+    pub name: String,
     /// The process it lives in.
     pub worker: usize,
     /// Links between it and the switch.
@@ -84,7 +93,7 @@ pub struct WallRow {
     pub overshoot: Option<f64>,
     /// ‖x − x̄‖ at the end of the run.
     pub displacement: f64,
-    /// max |∂E/∂x| at the end of the run.
+    /// max |∂E/∂x| at the end of the run, in its whole layer.
     pub residual: f64,
 }
 
@@ -104,16 +113,15 @@ pub struct ClockOffset {
 pub struct WallWave {
     /// As in virtual time, in milliseconds.
     pub wave: Wave,
-    /// One per layer that can move, nearest first.
+    /// One per layer or group that can move, nearest first.
     pub rows: Vec<WallRow>,
-    /// The process of every layer.
+    /// The process of every node.
     pub homes: Vec<usize>,
     /// One per process; none if there is only one.
     pub offsets: Vec<ClockOffset>,
-    /// Signals that were heard.
-    pub arrows: usize,
-    /// Of these, sooner after they were said than their links allow.
-    pub arrows_too_early: usize,
+    /// Signals that were heard, and how many of them sooner after they were said than their links allow; `None` between groups, which are
+    /// not followed signal by signal.
+    pub arrows: Option<(usize, usize)>,
 }
 
 /// Measures all the waves that are asked for, one after the other, each from the free equilibrium on.
@@ -121,7 +129,7 @@ pub struct WallWave {
 /// # Errors
 /// As in virtual time; and processes that can't be started or do not come, layers in which nothing moves any more.
 pub fn measure<T: Real>(request: &Request, hands: &Hands) -> Result<Vec<WallWave>, DelayError> {
-    fits(&request.config)?;
+    fits(&request.config, hands)?;
     let bench = Bench::<T>::new(&request.config, request.rest)?;
     let homes = homes(&request.config, &bench)?;
     let mut engine = engine(&request.config, &bench, hands)?;
@@ -141,7 +149,7 @@ fn wave<T: Real>(
     engine.present(&bench.data, &bench.target)?;
     is_at_rest(&engine.run_phase(&bench.free, bench.limits)?)?;
     let before = offsets(engine, homes)?;
-    engine.extract(Wanted::Sightings)?;
+    engine.extract_of_nodes(Wanted::Sightings)?;
     let phase = match direction {
         Direction::Down => bench.taught,
         Direction::Up => {
@@ -156,11 +164,14 @@ fn wave<T: Real>(
     let offsets: Vec<Offset> = before.into_iter().zip(after).map(|(before, after)| between(before, after)).collect();
     let source = if direction == Direction::Down { bench.network.depth() } else { 0 };
     let laws = assemble::wall_laws(&request.config, &bench.network);
-    let merged = Merged::new(&seen, (homes, &offsets), source, laws.as_ref())?;
+    let merged = Merged::new(&seen, (homes, &offsets), (&bench.network, source), laws.as_ref())?;
     let predicted = laws.as_ref().map(|laws| predicted::<T>(request, direction, laws.unit_ms)).transpose()?;
     let exact = bench.free.motion == Motion::Forward;
-    let scene = Scene { direction, threshold: request.threshold, homes, exact, predicted: &predicted };
-    let rows = bench.places(direction).map(|place| scene.row(place, &merged, &record)).collect::<Vec<_>>();
+    let network = &bench.network;
+    let scene = Scene { network, direction, threshold: request.threshold, homes, exact, predicted: &predicted };
+    let groups = |(hops, layer)| (0..network.groups(layer)).map(move |group| (hops, (layer, group)));
+    let places = bench.places(direction).flat_map(groups);
+    let rows = places.map(|place| scene.row(place, &merged, &record)).collect::<Vec<_>>();
     let is_one = offsets.len() == 1;
     let of = |(worker, offset): (usize, Offset)| ClockOffset {
         worker,
@@ -173,11 +184,17 @@ fn wave<T: Real>(
     let (switch, unit) = (bench.switch(direction), "ms of wall clock");
     let wave = Wave { direction, switch, rows: plain, names, length, unit, seen };
     let offsets = if is_one { Vec::new() } else { offsets.into_iter().enumerate().map(of).collect() };
-    Ok(WallWave { wave, rows, homes: homes.to_vec(), offsets, arrows, arrows_too_early })
+    let arrows = (!bench.network.is_cut()).then_some((arrows, arrows_too_early));
+    Ok(WallWave { wave, rows, homes: homes.to_vec(), offsets, arrows })
 }
 
 /// What no wall clock can measure.
-fn fits(config: &Config) -> Result<(), DelayError> {
+fn fits(config: &Config, hands: &Hands) -> Result<(), DelayError> {
+    if config.model.groups != Groups::Count(1) && !matches!(hands, Hands::Children) {
+        let what =
+            "model.groups: groups of neurons that run free live in one process; leave out --listen, or the groups";
+        return Err(DelayError::Unfit(what.to_owned()));
+    }
     if config.inference.max_infer_iters > Sightings::STEPS_MOST {
         return Err(DelayError::Unfit(format!(
             "inference.max_infer_iters = {}: of a layer on the wall clock at most {} steps are kept",
@@ -188,16 +205,16 @@ fn fits(config: &Config) -> Result<(), DelayError> {
     Ok(())
 }
 
-/// The process of every layer.
+/// The process of every node.
 fn homes<T: Real>(config: &Config, bench: &Bench<T>) -> Result<Vec<usize>, DelayError> {
-    let layers = bench.network.depth() + 1;
+    let nodes = bench.network.groups_in_all();
     if config.workers == 1 {
-        return Ok(vec![0; layers]);
+        return Ok(vec![0; nodes]);
     }
     let placement = placement(config, &bench.network)
         .map_err(|problem| DelayError::Unfit(format!("schedule.placement: {problem}")))?;
-    let home = |layer| placement.parts().iter().position(|part| part.contains(&layer)).unwrap_or(0);
-    Ok((0..layers).map(home).collect())
+    let home = |node| placement.parts().iter().position(|part| part.contains(&node)).unwrap_or(0);
+    Ok((0..nodes).map(home).collect())
 }
 
 fn engine<T: Real>(config: &Config, bench: &Bench<T>, hands: &Hands) -> Result<Engine<T>, DelayError> {
@@ -228,7 +245,7 @@ fn offsets<T: Real>(engine: &mut Engine<T>, homes: &[usize]) -> Result<Vec<Offse
 
 fn sightings<T: Real>(engine: &mut Engine<T>) -> Result<Vec<Sightings>, DelayError> {
     let is_seen = |extract| if let Extract::Seen(seen) = extract { Some(*seen) } else { None };
-    Ok(engine.extract(Wanted::Sightings)?.into_iter().filter_map(is_seen).collect())
+    Ok(engine.extract_of_nodes(Wanted::Sightings)?.into_iter().filter_map(is_seen).collect())
 }
 
 /// The wave in virtual time, in milliseconds of this unit.
@@ -254,6 +271,7 @@ fn predicted<T: Real>(request: &Request, direction: Direction, unit_ms: f64) -> 
 
 /// What the rows of a wave have in common.
 struct Scene<'a> {
+    network: &'a NetworkSpec,
     direction: Direction,
     threshold: f64,
     homes: &'a [usize],
@@ -262,21 +280,27 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    fn row(&self, (hops, layer): (usize, usize), merged: &Merged, record: &PhaseRecord) -> WallRow {
-        let track = &merged.seen.tracks[layer];
+    fn row(&self, (hops, place): (usize, (usize, usize)), merged: &Merged, record: &PhaseRecord) -> WallRow {
+        let (layer, group) = place;
+        let node = self.network.nodes_of(layer).start + group;
+        let track = &merged.seen.tracks[node];
         let residual = record.reports[layer].residual;
         let end = track.trajectory.last().map_or(0.0, |&(_, displacement)| displacement);
         let measured = rise(&track.trajectory, self.threshold, residual <= AT_REST * end);
-        let predicted = self.predicted.as_ref().and_then(|rows| rows.iter().find(|row| row.layer == layer));
+        let predicted =
+            self.predicted.as_ref().and_then(|rows| rows.iter().find(|row| (row.layer, row.group) == place));
         let predicted_onset = predicted.and_then(|row| row.onset);
         WallRow {
             direction: self.direction,
             layer,
-            worker: self.homes[layer],
+            group,
+            node,
+            name: self.network.name_of(place),
+            worker: self.homes[node],
             hops,
-            least: merged.least(layer),
-            clock_error: merged.errors[layer],
-            arrival: merged.arrivals[layer].filter(|_| self.exact),
+            least: merged.least[node],
+            clock_error: merged.errors[node],
+            arrival: merged.arrivals[node].filter(|_| self.exact),
             predicted_arrival: predicted.and_then(|row| row.arrival),
             onset: measured.onset,
             predicted_onset,
@@ -296,14 +320,28 @@ impl Scene<'_> {
 
 /// The same without what is only known on the wall clock.
 fn plain(row: &WallRow) -> Row {
-    let &WallRow { direction, layer, hops, arrival, onset, rise10, rise50, rise90, settling, overshoot, .. } = row;
+    let &WallRow {
+        direction,
+        layer,
+        group,
+        node,
+        hops,
+        arrival,
+        onset,
+        rise10,
+        rise50,
+        rise90,
+        settling,
+        overshoot,
+        ..
+    } = row;
     let &WallRow { displacement, residual, .. } = row;
     let (closed_form, synchronous) = (None, None);
     Row {
         direction,
         layer,
-        group: 0,
-        node: layer,
+        group,
+        node,
         hops,
         arrival,
         closed_form,

@@ -24,8 +24,7 @@ pub fn ratios(rows: &[WallRow]) -> Option<(f64, f64)> {
 /// Everything that is wrong; `within`: the largest |ratio − 1| that every layer may have.
 pub fn faults(wave: &WallWave, within: Option<f64>) -> Vec<Fault> {
     let mut faults: Vec<Fault> = wave.rows.iter().filter_map(early).map(Fault::Early).collect();
-    if wave.arrows_too_early > 0 {
-        let (early, all) = (wave.arrows_too_early, wave.arrows);
+    if let Some((all, early)) = wave.arrows.filter(|(_, early)| *early > 0) {
         faults.push(Fault::Early(format!(
             "{early} of {all} signals were heard sooner after they were said than their link allows"
         )));
@@ -42,23 +41,23 @@ pub fn faults(wave: &WallWave, within: Option<f64>) -> Vec<Fault> {
 
 fn early(row: &WallRow) -> Option<String> {
     let first = row.arrival.or(row.onset)?;
-    let &WallRow { layer, least, clock_error, .. } = row;
+    let &WallRow { ref name, least, clock_error, .. } = row;
     (first + clock_error + 1e-6 < least)
-        .then(|| format!("layer {layer} moved {first:.3} ms after the switch, and the links alone take {least:.3} ms"))
+        .then(|| format!("layer {name} moved {first:.3} ms after the switch, and the links alone take {least:.3} ms"))
 }
 
 fn beyond(row: &WallRow, within: f64) -> Option<String> {
-    let layer = row.layer;
+    let name = &row.name;
     match row.ratio {
         Some(ratio) if (ratio - 1.0).abs() <= within => None,
         Some(ratio) => {
             let (onset, predicted) = (row.onset.unwrap_or(f64::NAN), row.predicted_onset.unwrap_or(f64::NAN));
             Some(format!(
-                "layer {layer}: onset at {onset:.3} ms, {ratio:.3} times the {predicted:.3} ms of virtual time"
+                "layer {name}: onset at {onset:.3} ms, {ratio:.3} times the {predicted:.3} ms of virtual time"
             ))
         }
         None => Some(format!(
-            "layer {layer}: no onset to compare, measured {:?}, predicted {:?}",
+            "layer {name}: no onset to compare, measured {:?}, predicted {:?}",
             row.onset, row.predicted_onset
         )),
     }
@@ -74,6 +73,9 @@ mod tests {
         let row = WallRow {
             direction: Direction::Down,
             layer: 3,
+            group: 0,
+            node: 3,
+            name: "3".to_owned(),
             worker: 0,
             hops: 1,
             least: 5.0,
@@ -103,7 +105,7 @@ mod tests {
             unit: "ms",
             seen,
         };
-        WallWave { wave, rows: vec![row], homes: vec![0], offsets: Vec::new(), arrows: 10, arrows_too_early }
+        WallWave { wave, rows: vec![row], homes: vec![0], offsets: Vec::new(), arrows: Some((10, arrows_too_early)) }
     }
 
     #[test]
