@@ -19,7 +19,7 @@ pub mod handshake;
 pub mod numbers;
 
 /// Version of everything in this module; processes that differ in it do not talk to each other.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 
 /// Why bytes are not what they should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

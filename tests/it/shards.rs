@@ -9,6 +9,7 @@ use asynapse::engine::virtual_time::clocks::ClockLaws;
 use asynapse::engine::virtual_time::kernel::Time;
 use asynapse::engine::virtual_time::links::{LinkLaws, Tally};
 use asynapse::engine::virtual_time::record::{EventLog, Observer, Passed, Stepped};
+use asynapse::engine::virtual_time::shard::Member;
 use asynapse::engine::virtual_time::{VirtualNetwork, VirtualSettings};
 use asynapse::math::Field;
 use asynapse::math::law::{Drawn, Law};
@@ -24,17 +25,17 @@ const WAYS: [(usize, usize); 8] = [(1, 1), (2, 1), (3, 1), (7, 1), (1, 2), (2, 2
 
 /// Everything that a run leaves behind.
 #[derive(Debug, PartialEq)]
-struct Trace {
-    digest: String,
-    events: u64,
-    records: Vec<PhaseRecord>,
+pub(crate) struct Trace {
+    pub(crate) digest: String,
+    pub(crate) events: u64,
+    pub(crate) records: Vec<PhaseRecord>,
     states: Vec<Field<f64>>,
     weights: Weights<f64>,
     tallies: Vec<((usize, usize), Tally)>,
     now: Time,
 }
 
-fn settings(seed: u64, layers: usize, link: LinkLaws) -> VirtualSettings {
+pub(crate) fn settings(seed: u64, layers: usize, link: LinkLaws) -> VirtualSettings {
     let clock = ClockLaws {
         period: Law::Drawn(Drawn::LogNormal { mean: 1.0, sd: 0.4, min: None }),
         offset: Law::Drawn(Drawn::Uniform { low: 0.0, high: 1.5 }),
@@ -50,26 +51,35 @@ fn settings(seed: u64, layers: usize, link: LinkLaws) -> VirtualSettings {
 fn trained(
     network: &NetworkSpec,
     settings: &VirtualSettings,
-    (rule, limits): (RuleName, Limits),
+    what: (RuleName, Limits),
     (shards, threads): (usize, usize),
 ) -> Trace {
     let settings = VirtualSettings { shards, threads, ..settings.clone() };
     let mut actual = VirtualNetwork::new(network, weights(network, 3), &settings);
-    assert_eq!(actual.shards(), shards.min(network.depth() + 1), "as many as asked for");
+    assert_eq!(actual.shards(), shards.min(network.groups_in_all()), "as many as asked for");
+    trace(&mut actual, network, what)
+}
+
+/// Three batches, and what is left of them.
+pub(crate) fn trace<M: Member<f64> + Send>(
+    actual: &mut VirtualNetwork<f64, M>,
+    network: &NetworkSpec,
+    (rule, limits): (RuleName, Limits),
+) -> Trace {
     actual.log_to(EventLog::digest_only());
     let free = if network.energy() == EnergyKind::Hopfield { FreePhase::Relax } else { FreePhase::Forward };
     let plan = plan(rule, network, 0.2, free);
     let mut records = Vec::new();
     for index in 0..3 {
         let sample = batch::<f64>(network, [4, 1, 4][index], index as u64);
-        records.extend(step(&mut actual, &plan, limits, &sample));
+        records.extend(step(actual, &plan, limits, &sample));
         // A phase may be broken off before anything was heard; there is nothing to learn from then.
         let _ = actual.learn();
     }
     let extracts = actual.extract(Wanted::Weights).expect("weights").into_iter();
     Trace {
         records,
-        states: states(&mut actual),
+        states: states(actual),
         weights: extracts.filter_map(|e| if let Extract::Weights(p, _) = e { Some(p) } else { None }).collect(),
         tallies: actual.tallies(),
         now: actual.now(),
@@ -88,7 +98,7 @@ fn assert_one_and_many(network: &NetworkSpec, settings: &VirtualSettings, what: 
     one
 }
 
-fn rough(delay: Law) -> LinkLaws {
+pub(crate) fn rough(delay: Law) -> LinkLaws {
     let jitter = Law::Drawn(Drawn::Exponential { mean: 0.5, min: None });
     LinkLaws { delay, jitter, loss: 0.2, duplicate: 0.2, reorder: true, resend: 6.0, ..LinkLaws::default() }
 }

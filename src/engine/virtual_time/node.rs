@@ -11,10 +11,10 @@
 //! What it hears is in `hearing`.
 
 use super::clocks::Clock;
+use super::errand::Carried;
 use super::kernel::{Key, Time};
 use super::links::Passage;
 use super::record::{Passed, Record, Stepped, fold};
-use super::shard::Carried;
 use super::stage::{Side, Stage, rank, say};
 use crate::layer::LayerError;
 use crate::layer::group::Group;
