@@ -155,8 +155,9 @@ impl<T: Real> Node<T> {
         }
         match (key.rank, carried) {
             (rank::TICK, _) => {
-                self.tick(stage);
-                if let (Some(_), Some(state)) = (&stage.records, self.layer.state()) {
+                // A state that did not move may be that of the batch before, of which a resumed run knows nothing.
+                let moved = self.tick(stage);
+                if let (Some(_), Some(state), true) = (&stage.records, self.layer.state(), moved) {
                     folded = fold(state);
                 }
             }
@@ -174,7 +175,8 @@ impl<T: Real> Node<T> {
         }
     }
 
-    fn tick(&mut self, stage: &mut Stage<T>) {
+    /// A tick; true if the state was set or took a step.
+    fn tick(&mut self, stage: &mut Stage<T>) -> bool {
         self.scheduled = false;
         self.below.iter_mut().for_each(|side| side.has_heard = false);
         self.hear_prediction(stage.now);
@@ -215,6 +217,7 @@ impl<T: Real> Node<T> {
             self.say_prediction(stage);
         }
         self.answer_now(stage);
+        moves
     }
 
     fn answer_now(&mut self, stage: &mut Stage<T>) {
