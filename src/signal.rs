@@ -41,7 +41,7 @@ pub enum Message {
 }
 
 /// When and in answer to what a signal was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// Number of the phase, counted by the coordinator from 1.
     pub phase: u64,
@@ -54,7 +54,7 @@ pub struct Stamp {
 }
 
 /// What the numbers of a signal are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Content {
     /// Upward: the current `a_l = W_l s_{l−1} + b_l`.
     Prediction,

@@ -33,11 +33,9 @@ pub(super) fn hands(
 
 /// What a configuration says that this way of running can't honour.
 fn fits(config: &Config, listen: &Endpoint) -> Result<(), String> {
-    let apart = matches!(config.schedule.mode, ScheduleMode::LockStep | ScheduleMode::FreeRunning);
-    if config.learning.rule == RuleName::Backprop || !apart {
-        return Err(
-            "a coordinator runs layers; give a rule other than backprop, in the mode lock-step or free-running".into(),
-        );
+    if config.learning.rule == RuleName::Backprop || config.schedule.mode == ScheduleMode::Reference {
+        let what = "a coordinator runs layers; give a rule other than backprop, in the mode lock-step, free-running or virtual-time";
+        return Err(what.into());
     }
     if listen.port() == Some(0) {
         return Err(format!("{listen}: workers have to be told a port; give one above 0"));

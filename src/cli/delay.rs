@@ -118,6 +118,12 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if request.config.schedule.mode == ScheduleMode::FreeRunning {
         return wall::run(&arguments, &loaded, (&request, &hands));
     }
+    if request.config.workers > 1 {
+        return Err(Failure::input(
+            "`workers` must be 1 for waves in virtual time: whoever watches them sees all events in one order, in one process; \
+             for several, give schedule.mode=free-running, such as the preset delay-wall",
+        ));
+    }
     if arguments.within.is_some() {
         return Err(Failure::input(
             "--within: in virtual time arrivals are exact; it is for schedule.mode = \"free-running\"",

@@ -6,7 +6,7 @@
 
 use super::diagnostic::{Diagnostic, Level};
 use super::gather::Gathered;
-use super::rules::{placed, threads_have_one_shard};
+use super::rules::{placed, threads_have_one_shard, threads_have_one_worker};
 use super::values::{Config, DataName, ScheduleMode};
 use super::write::differing;
 use super::{EnergyKind, OptimizerKind, ReadOut, RuleName};
@@ -108,6 +108,11 @@ pub(super) const IDLE: &[Idle] = &[
         idle: threads_have_one_shard,
         reason: "all layers are in one shard, which one thread runs: layers are cut apart only where every link takes some time, so \
                  give links.delay a `min` (and schedule.shards more than 1, if it is set)",
+    },
+    Idle {
+        keys: &["schedule.threads", "workers", "schedule.mode"],
+        idle: threads_have_one_worker,
+        reason: "in virtual time every worker is one shard, which one thread runs",
     },
     Idle {
         keys: &["schedule.time_unit_ms", "schedule.mode"],

@@ -256,7 +256,7 @@ pub const KEYS: &[Key] = &[
     key("schedule.shards", from(0), "",
         "Into how many shards the layers are cut in virtual time, each with a queue of its own; results do not depend on it, bit for \
          bit. 0: one per thread, or fewer, since layers are not cut apart where a link may deliver at once (least delay and \
-         jitter 0). Another number that cannot be had is an error."),
+         jitter 0). Another number that cannot be had is an error. In several processes every worker is one shard: 0 or `workers`."),
     key("schedule.stall_seconds", Kind::Number(Interval::Seconds), "",
         "Seconds without progress after which the watchdog says who waits for whom; a link between hosts is given up when nothing \
          on it is answered for half of it, at least 6."),
@@ -268,7 +268,8 @@ pub const KEYS: &[Key] = &[
     key("schedule.placement", Kind::Placement, "",
         "Which layers live in which process, such as `[[0, 1], [2], [3]]`, or which groups of a layer, such as \
          `[[0, \"1.0\"], [\"1.1\", 2, 3]]`. `auto`: blocks of neighbours, balanced by the sizes of their weights; where layers are cut, \
-         group g of k lives with process g·workers/k."),
+         group g of k lives with process g·workers/k. In virtual time the layers or groups of a process lie side by side, and every link \
+         between two processes takes some time; `auto` cuts as `schedule.shards` does."),
     key("clocks.period", Kind::Law { zero: false }, "",
         "Virtual time between two ticks of a layer, in units of model time τ; 1 is one inference step. Constant, or drawn for each \
          tick: laws `constant` (value), `uniform` (low, high), `exponential` (mean), `log-normal` (mean, sd), `gamma` (mean, shape), \

@@ -26,7 +26,7 @@ use processes::{
     every_worker_has_a_layer, free_groups_live_together, groups_share_memory, one_loop_has_no_links,
     placement_is_whole, processes_have_a_schedule, processes_run_layers, processes_share_no_memory,
 };
-pub(super) use shards::threads_have_one_shard;
+pub(super) use shards::{threads_have_one_shard, threads_have_one_worker};
 use simulation::{
     arrivals_are_silent_before, deviations_are_of_one_phase, deviations_are_of_predictive_coding,
     deviations_come_down_through_the_weights, deviations_have_given_precisions,
@@ -56,6 +56,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["workers", "learning.rule"], processes_run_layers),
     rule(&["workers", "schedule.mode"], processes_have_a_schedule),
     rule(&["workers", "model.widths"], every_worker_has_a_layer),
+    rule(&["workers", "links.delay", "links.jitter", "schedule.mode"], shards::workers_are_apart),
     rule(&["workers", "model.groups", "schedule.mode"], free_groups_live_together),
     rule(&["data.dir", "data.name"], data_have_a_folder),
     rule(&["data.dir", "data.name"], digits_need_no_folder),
@@ -92,8 +93,10 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["schedule.threads", "schedule.mode"], reference_is_one_loop),
     rule(&["record.event_log", "schedule.mode", "learning.rule"], shards::events_are_of_virtual_time),
     rule(&["schedule.shards", "links.delay", "links.jitter"], shards::shards_are_apart),
+    rule(&["schedule.shards", "workers", "schedule.mode"], shards::shards_are_workers),
     rule(&["schedule.order", "schedule.mode", "model.energy"], sequence_needs_one_loop),
     rule(&["schedule.placement", "workers", "model.widths", "model.groups"], placement_is_whole),
+    rule(&["schedule.placement", "links.delay", "schedule.mode"], shards::workers_have_neighbours),
     rule(
         &["schedule.stall_seconds", "schedule.time_unit_ms", "schedule.mode"],
         wall_clock::the_watchdog_outlasts_the_laws,

@@ -119,6 +119,9 @@ pub enum EngineError {
     /// An answer that does not belong to the present step.
     #[error("a layer is out of step: {0}")]
     OutOfTurn(#[from] crate::transaction::OutOfTurn),
+    /// A worker answered something else than what it was asked.
+    #[error("what was asked in virtual time was answered with something else")]
+    Unasked,
     /// The links between layers could not be made.
     #[error("links.transport = \"{transport}\": the links could not be made")]
     Links {

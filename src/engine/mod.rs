@@ -17,6 +17,7 @@
 //! (the phases), `transacting` (updates where processes may die).
 
 pub(crate) mod actor;
+pub mod afar;
 mod asking;
 mod census;
 pub(crate) mod coordinator;

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
-use tokio_util::bytes::Bytes;
+use tokio_util::bytes::{Bytes, BytesMut};
 use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
 use super::actor::News;
@@ -68,19 +68,27 @@ impl Incoming {
         }
     }
 
+    /// The next piece of something of which so many bytes are missing.
+    pub(super) async fn chunk(&mut self, missing: usize) -> Result<BytesMut, ControlError> {
+        let chunk = self.0.next().await.transpose()?.ok_or(io::ErrorKind::UnexpectedEof).map_err(io::Error::from)?;
+        if (1..=missing).contains(&chunk.len()) {
+            return Ok(chunk);
+        }
+        let expected = format!("1 to {missing}");
+        Err(WireError::Field { field: "the length of a chunk", found: chunk.len() as u64, expected }.into())
+    }
+
+    /// Reads until the other side has closed.
+    pub(super) async fn end(&mut self) {
+        while let Some(Ok(_)) = self.0.next().await {}
+    }
+
     /// Exactly so many numbers, a number the caller has bounded.
-    async fn numbers<T: Real>(&mut self, count: usize) -> Result<Vec<T>, ControlError> {
+    pub(super) async fn numbers<T: Real>(&mut self, count: usize) -> Result<Vec<T>, ControlError> {
         let mut numbers = vec![T::zero(); count];
         let mut room = numbers::room(&mut numbers);
         while !room.is_empty() {
-            let chunk =
-                self.0.next().await.transpose()?.ok_or(io::ErrorKind::UnexpectedEof).map_err(io::Error::from)?;
-            if chunk.is_empty() || chunk.len() > room.len() {
-                let expected = format!("1 to {}", room.len());
-                return Err(
-                    WireError::Field { field: "the length of a chunk", found: chunk.len() as u64, expected }.into()
-                );
-            }
+            let chunk = self.chunk(room.len()).await?;
             let (filled, rest) = room.split_at_mut(chunk.len());
             filled.copy_from_slice(&chunk);
             room = rest;
@@ -97,15 +105,20 @@ impl Outgoing {
         self.flush().await
     }
 
-    async fn put<H: Serialize>(&mut self, head: &H, numbers: &[u8]) -> Result<(), ControlError> {
+    pub(super) async fn put<H: Serialize>(&mut self, head: &H, numbers: &[u8]) -> Result<(), ControlError> {
         self.0.feed(Bytes::from(control::encode(head))).await?;
+        self.put_numbers(numbers).await
+    }
+
+    /// Numbers that follow a head.
+    pub(super) async fn put_numbers(&mut self, numbers: &[u8]) -> Result<(), ControlError> {
         for chunk in numbers.chunks(CHUNK) {
             self.0.feed(Bytes::copy_from_slice(chunk)).await?;
         }
         Ok(())
     }
 
-    async fn flush(&mut self) -> Result<(), ControlError> {
+    pub(super) async fn flush(&mut self) -> Result<(), ControlError> {
         Ok(SinkExt::<Bytes>::flush(&mut self.0).await?)
     }
 }
@@ -118,7 +131,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    fn bounds(&self) -> Bounds<'_> {
+    pub(super) fn bounds(&self) -> Bounds<'_> {
         Bounds { network: &self.network, batch_most: self.batch_most }
     }
 }

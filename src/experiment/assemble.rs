@@ -212,16 +212,31 @@ pub fn machine<T: Real>(
     if config.learning.rule == RuleName::Backprop {
         return Ok(Machine::Backprop(Box::new(Baseline::new(network, weights, optimizer(config)))));
     }
-    match schedule(config.schedule.mode).filter(|_| is_spread(config, hands)) {
-        Some(schedule) => workers::machine(config, network, weights, settings(config, schedule), (hands, generation)),
-        None => machine_in(config, network, weights, config.schedule.mode),
+    match schedule(config.schedule.mode) {
+        Some(schedule) if is_spread(config, hands) => {
+            workers::machine(config, network, weights, settings(config, schedule), (hands, generation))
+        }
+        None if is_spread(config, hands) => virtual_machine(config, network, weights, (hands, generation)),
+        _ => machine_in(config, network, weights, config.schedule.mode),
     }
 }
 
 /// Whether layers live in processes of their own.
 pub fn is_spread(config: &Config, hands: &Hands) -> bool {
     let apart = config.workers > 1 || !matches!(hands, Hands::Children);
-    apart && config.learning.rule != RuleName::Backprop && schedule(config.schedule.mode).is_some()
+    apart && config.learning.rule != RuleName::Backprop && config.schedule.mode != ScheduleMode::Reference
+}
+
+/// Virtual time in several processes.
+fn virtual_machine<T: Real>(
+    config: &Config,
+    network: &NetworkSpec,
+    weights: Weights<T>,
+    hands: (&Hands, u64),
+) -> Result<Machine<T>, StepError> {
+    // The order of actors says nothing there, and a worker's one shard runs on one thread.
+    let settings = EngineSettings { threads: 1, ..settings(config, Schedule::LockStep) };
+    workers::virtual_machine(config, network, weights, (settings, &virtual_time(config, network)), hands)
 }
 
 /// The order of actors that this mode is, if it is one.
@@ -241,6 +256,9 @@ pub fn machine_in<T: Real>(
     mode: ScheduleMode,
 ) -> Result<Machine<T>, StepError> {
     let Some(schedule) = schedule(mode) else {
+        if mode == ScheduleMode::VirtualTime && config.workers > 1 {
+            return virtual_machine(config, network, weights, (&Hands::Children, 1));
+        }
         if mode == ScheduleMode::VirtualTime {
             let settings = virtual_time(config, network);
             let network = VirtualNetwork::new(network, weights, &settings);

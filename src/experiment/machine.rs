@@ -4,8 +4,10 @@
 mod stored;
 
 use crate::energy::Score;
+use crate::engine::afar::Distant;
 use crate::engine::virtual_time::VirtualNetwork;
 use crate::engine::virtual_time::links::Tally;
+use crate::engine::virtual_time::record::EventLog;
 use crate::engine::{Engine, EngineError, Traffic};
 use crate::math::{Field, Real};
 use crate::network::{NetworkSpec, Parameters, Weights};
@@ -22,6 +24,8 @@ pub enum Machine<T: Real> {
     Actors(Box<Engine<T>>),
     /// Layers in virtual time.
     Virtual(Box<VirtualNetwork<T>>),
+    /// The same with layers in processes of their own.
+    Apart(Box<VirtualNetwork<T, Distant<T>>>),
     /// The baseline.
     Backprop(Box<Baseline<T>>),
 }
@@ -29,8 +33,10 @@ pub enum Machine<T: Real> {
 impl<T: Real> Machine<T> {
     /// The end of the work, said to processes that run layers.
     pub fn dismiss(self) {
-        if let Self::Actors(engine) = self {
-            engine.dismiss();
+        match self {
+            Self::Actors(engine) => engine.dismiss(),
+            Self::Apart(network) => network.dismiss(),
+            Self::Reference(_) | Self::Virtual(_) | Self::Backprop(_) => {}
         }
     }
 }
@@ -170,6 +176,7 @@ impl<T: Real> Machine<T> {
             Self::Reference(reference) => reference.number(batch),
             Self::Actors(engine) => engine.number(batch)?,
             Self::Virtual(network) => network.number(batch)?,
+            Self::Apart(network) => network.number(batch)?,
             // It has neither states nor signals.
             Self::Backprop(_) => {}
         }
@@ -182,6 +189,7 @@ impl<T: Real> Machine<T> {
             Self::Reference(reference) => reference.present(data, target),
             Self::Actors(engine) => engine.present(data, target)?,
             Self::Virtual(network) => network.present(data, target)?,
+            Self::Apart(network) => network.present(data, target)?,
             Self::Backprop(_) => {}
         }
         Ok(())
@@ -193,6 +201,7 @@ impl<T: Real> Machine<T> {
             Self::Reference(reference) => reference.run_phase(planned, limits),
             Self::Actors(engine) => engine.run_phase(planned, limits)?,
             Self::Virtual(network) => network.run_phase(planned, limits)?,
+            Self::Apart(network) => network.run_phase(planned, limits)?,
             Self::Backprop(_) => PhaseRecord { reason: StopReason::Wave, reports: Vec::new() },
         })
     }
@@ -203,6 +212,7 @@ impl<T: Real> Machine<T> {
             Self::Reference(reference) => reference.collect(plan, index),
             Self::Actors(engine) => engine.collect(plan, index)?,
             Self::Virtual(network) => network.collect(plan, index)?,
+            Self::Apart(network) => network.collect(plan, index)?,
             Self::Backprop(_) => {}
         }
         Ok(())
@@ -213,6 +223,7 @@ impl<T: Real> Machine<T> {
             Self::Reference(reference) => reference.learn(),
             Self::Actors(engine) => engine.learn()?,
             Self::Virtual(network) => network.learn()?,
+            Self::Apart(network) => network.learn()?,
             Self::Backprop(_) => {}
         }
         Ok(())
@@ -232,6 +243,7 @@ impl<T: Real> Machine<T> {
         match self {
             Self::Actors(engine) => Ok(engine.extract(wanted)?),
             Self::Virtual(network) => Ok(network.extract(wanted)?),
+            Self::Apart(network) => Ok(network.extract(wanted)?),
             Self::Reference(_) | Self::Backprop(_) => Ok(Vec::new()),
         }
     }
@@ -247,8 +259,29 @@ impl<T: Real> Machine<T> {
 
     /// Keys what is drawn in virtual time from now on by the number of the batch, so that a resumed run draws what it would have drawn.
     pub fn count_batches_from(&mut self, batch: u64) {
-        if let Self::Virtual(network) = self {
-            network.set_batches(batch);
+        match self {
+            Self::Virtual(network) => network.set_batches(batch),
+            Self::Apart(network) => network.set_batches(batch),
+            Self::Reference(_) | Self::Actors(_) | Self::Backprop(_) => {}
+        }
+    }
+
+    /// Logs every event from now on, if there are any; otherwise the log comes back.
+    pub(super) fn log_to(&mut self, log: EventLog) -> Option<EventLog> {
+        match self {
+            Self::Virtual(network) => network.log_to(log),
+            Self::Apart(network) => network.log_to(log),
+            Self::Reference(_) | Self::Actors(_) | Self::Backprop(_) => return Some(log),
+        }
+        None
+    }
+
+    /// Takes the log out, to be finished.
+    pub(super) fn take_log(&mut self) -> Option<EventLog> {
+        match self {
+            Self::Virtual(network) => network.take_log(),
+            Self::Apart(network) => network.take_log(),
+            Self::Reference(_) | Self::Actors(_) | Self::Backprop(_) => None,
         }
     }
 
@@ -257,13 +290,18 @@ impl<T: Real> Machine<T> {
         match self {
             Self::Actors(engine) => engine.traffic(),
             Self::Virtual(network) => network.traffic(),
+            Self::Apart(network) => network.traffic(),
             Self::Reference(_) | Self::Backprop(_) => None,
         }
     }
 
     /// What has happened on every link in virtual time, by the numbers of nodes; nothing elsewhere.
     pub fn tallies(&self) -> Vec<((usize, usize), Tally)> {
-        if let Self::Virtual(network) = self { network.tallies() } else { Vec::new() }
+        match self {
+            Self::Virtual(network) => network.tallies(),
+            Self::Apart(network) => network.tallies(),
+            Self::Reference(_) | Self::Actors(_) | Self::Backprop(_) => Vec::new(),
+        }
     }
 }
 

@@ -105,7 +105,9 @@ pub struct Replayed {
 /// # Errors
 /// A run without a log, a configuration or data that cannot be used, a log that cannot be read.
 pub fn replay<T: Real>(request: &Request) -> Result<Replayed, ReplayError> {
-    let Request { run, config, moment } = request;
+    let Request { run, moment, .. } = request;
+    // What happens does not depend on how many processes it happens in.
+    let config = &Config { workers: 1, ..request.config.clone() };
     let Some(logged) = Meta::read(run)?.events else {
         let run = run.display();
         return Err(ReplayError::Unfit(format!(

@@ -1,12 +1,15 @@
 //! From a configuration to layers in several processes (`crate::process`).
 
-use crate::config::{Config, LinkTransport, Placing};
+use crate::config::{Config, LinkTransport, Placing, ScheduleMode};
 use crate::engine::EngineSettings;
 use crate::engine::transport::Transport;
+use crate::engine::virtual_time::VirtualSettings;
+use crate::engine::virtual_time::laws::dealt;
 use crate::math::Real;
 use crate::network::{NetworkSpec, Weights};
 use crate::process::placement::{Placement, PlacementError};
 
+use super::assemble::virtual_time;
 use super::machine::{Machine, StepError};
 
 /// Samples per batch of an evaluation.
@@ -15,6 +18,12 @@ pub(super) const EVALUATION_BATCH: usize = 500;
 /// Which layers live where.
 pub fn placement(config: &Config, network: &NetworkSpec) -> Result<Placement, PlacementError> {
     match &config.schedule.placement {
+        Placing::Word(_) if config.schedule.mode == ScheduleMode::VirtualTime => {
+            // Cut as shards are.
+            let runs = dealt(network, &virtual_time(config, network), config.workers);
+            let lists: Vec<Vec<usize>> = runs.into_iter().map(Iterator::collect).collect();
+            Placement::of_nodes(&lists, &network.group_counts())
+        }
         Placing::Word(_) => Placement::auto(network, config.workers),
         Placing::Lists(lists) => Placement::named(lists, &network.group_counts()),
     }
@@ -84,7 +93,34 @@ pub(super) fn machine<T: Real>(
 ) -> Result<Machine<T>, StepError> {
     use super::assemble::wall_laws;
     use crate::engine::Schedule;
-    use crate::process::{Crew, ProcessError, Source, launch};
+    use crate::process::launch;
+    let laws = if settings.schedule == Schedule::FreeRunning { wall_laws(config, network) } else { None };
+    let crew = crew(config, network, laws, (hands, generation))?;
+    Ok(Machine::Actors(Box::new(launch(network, weights, settings, &crew)?)))
+}
+
+/// Virtual time with members in processes of their own.
+#[cfg(unix)]
+pub(super) fn virtual_machine<T: Real>(
+    config: &Config,
+    network: &NetworkSpec,
+    weights: Weights<T>,
+    settings: (EngineSettings, &VirtualSettings),
+    hands: (&Hands, u64),
+) -> Result<Machine<T>, StepError> {
+    let crew = crew(config, network, None, hands)?;
+    Ok(Machine::Apart(Box::new(crate::process::launch_virtual(network, weights, settings, &crew)?)))
+}
+
+/// Who runs the layers.
+#[cfg(unix)]
+fn crew(
+    config: &Config,
+    network: &NetworkSpec,
+    laws: Option<crate::engine::wall_clock::WallLaws>,
+    (hands, generation): (&Hands, u64),
+) -> Result<crate::process::Crew, StepError> {
+    use crate::process::{Crew, ProcessError, Source};
     let source = match hands {
         Hands::Children => {
             let program = std::env::current_exe();
@@ -96,9 +132,7 @@ pub(super) fn machine<T: Real>(
         }
     };
     let placement = placement(config, network).map_err(ProcessError::from)?;
-    let laws = if settings.schedule == Schedule::FreeRunning { wall_laws(config, network) } else { None };
-    let crew = Crew { placement, batch_most: batch_most(config), source, generation, laws };
-    Ok(Machine::Actors(Box::new(launch(network, weights, settings, &crew)?)))
+    Ok(Crew { placement, batch_most: batch_most(config), source, generation, laws })
 }
 
 /// Starts nothing: this needs Unix.
@@ -108,6 +142,18 @@ pub(super) fn machine<T: Real>(
     _network: &NetworkSpec,
     _weights: Weights<T>,
     _settings: EngineSettings,
+    _hands: (&Hands, u64),
+) -> Result<Machine<T>, StepError> {
+    Err(StepError::NoProcesses)
+}
+
+/// Starts nothing: this needs Unix.
+#[cfg(not(unix))]
+pub(super) fn virtual_machine<T: Real>(
+    _config: &Config,
+    _network: &NetworkSpec,
+    _weights: Weights<T>,
+    _settings: (EngineSettings, &VirtualSettings),
     _hands: (&Hands, u64),
 ) -> Result<Machine<T>, StepError> {
     Err(StepError::NoProcesses)

@@ -3,7 +3,7 @@
 //! found a mistake, in the decoder or in what it promises.
 //!
 //! ```text
-//! sockets    frame · signals · handshake · control_heads · control_stream · start · sightings
+//! sockets    frame · signals · handshake · control_heads · control_stream · start · sightings · errands · replies
 //! files      secret · checkpoint_state · checkpoint_model · checkpoint_optimizer · run_meta · event_log · idx
 //! people     configuration · assignment
 //! ```
@@ -12,6 +12,7 @@
 //! whole, cut and damaged messages in every ordinary test run. What is valid for each is in [`seeds`].
 
 pub mod seeds;
+mod virtual_seeds;
 
 use std::io::Cursor;
 use std::path::Path;
@@ -25,10 +26,15 @@ use crate::data::idx;
 use crate::data::idx_problem::Kind;
 use crate::energy::{Activation, Loss};
 use crate::engine::actor::News;
+use crate::engine::afar::errands::{Heard, next_errand};
+use crate::engine::afar::replies::{Asked, next_reply};
+use crate::engine::afar::site::Site;
 use crate::engine::line::line;
 use crate::engine::mailbox::{Delivery, mailbox};
 use crate::engine::remote::{Incoming, Limits, Told, control, listen, obey};
 use crate::engine::transport::{Ends, Stream, carry};
+use crate::engine::virtual_time::errand::{Errand, Reply};
+use crate::engine::virtual_time::laws::Laws;
 use crate::engine::virtual_time::record::Record;
 use crate::engine::wall_clock::WallLaws;
 use crate::engine::whereabouts::{Sighting, Whereabouts};
@@ -64,7 +70,7 @@ macro_rules! decoders {
 }
 
 decoders! {
-    frame, signals, handshake, control_heads, control_stream, start, sightings,
+    frame, signals, handshake, control_heads, control_stream, start, sightings, errands, replies,
     secret, checkpoint_state, checkpoint_model, checkpoint_optimizer, run_meta, event_log, idx_file,
     configuration, assignment,
 }
@@ -209,6 +215,7 @@ pub fn start(bytes: &[u8]) -> bool {
         // Each is a value or an error, whatever came.
         let _ = task.stall();
         let _ = task.laws.as_deref().map(|laws| WallLaws::read(laws, task.network.depth()));
+        let _ = task.virtual_time.as_deref().map(|laws| Laws::read(laws, &task.network));
         if let Ok(placement) = Placement::of_nodes(&task.placement, &task.network.group_counts())
             && task.worker < placement.workers()
         {
@@ -219,6 +226,53 @@ pub fn start(bytes: &[u8]) -> bool {
     let read = heads::decode::<Instruction>("an instruction", &again).expect("what was read can be read again");
     assert_eq!(heads::encode(&read), again, "reading changes nothing");
     true
+}
+
+/// The worker with the middle layer, in virtual time.
+fn site() -> Site {
+    let limits = Limits { network: Arc::new(network()), batch_most: BATCH_MOST };
+    Site::new(limits, 1..2)
+}
+
+/// What a worker is asked in virtual time, from the first errand to the last.
+pub fn errands(bytes: &[u8]) -> bool {
+    let (mut incoming, mut site) = (control(peer(bytes)).0, site());
+    runtime().block_on(async {
+        let mut heard = 0;
+        loop {
+            match next_errand::<f32>(&mut incoming, &site).await {
+                Ok(Some(Heard::Errand(errand))) => {
+                    if let Errand::Window(window) = &errand {
+                        window
+                            .letters
+                            .iter()
+                            .for_each(|letter| assert_eq!(letter.key.node, 1, "it is for the own node"));
+                    }
+                    site.note(&errand);
+                    heard += 1;
+                }
+                Ok(Some(Heard::Farewell)) => return true,
+                Ok(None) => return heard > 0,
+                Err(_) => return false,
+            }
+        }
+    })
+}
+
+/// What a worker answers in virtual time, to whatever it was asked.
+pub fn replies(bytes: &[u8]) -> bool {
+    let asked = [Asked::Window, Asked::Count, Asked::Ends, Asked::Finish, Asked::Direct(vec![1]), Asked::Other];
+    let answers = |asked: &Asked, logged: bool| {
+        let mut site = site();
+        virtual_seeds::opening::<f64>(logged).iter().for_each(|errand| site.note(errand));
+        let said = runtime().block_on(next_reply::<f64>(&mut control(peer(bytes)).0, asked, &site));
+        if let Ok(Ok((Reply::Outcome(outcome), _))) = &said {
+            let is_elsewhere = |node: u32| node == 0 || node == 2;
+            assert!(outcome.letters.iter().all(|letter| is_elsewhere(letter.key.node)), "it is for somebody else");
+        }
+        said.is_ok()
+    };
+    asked.iter().any(|asked| answers(asked, true) | answers(asked, false))
 }
 
 /// A worker's signs of life, and what the watchdog would print of them.

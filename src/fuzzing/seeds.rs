@@ -8,6 +8,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use ndarray::Array2;
 
+use super::virtual_seeds::virtual_laws;
+pub use super::virtual_seeds::{errands, replies};
 use super::{BATCH_MOST, CALLERS_NONCE, HOSTS_NONCE, LINK, hello, learning_network, network, run_secret};
 use crate::config;
 use crate::data::idx_problem::Kind;
@@ -111,8 +113,8 @@ fn directives() -> Vec<(usize, Directive<f32>)> {
     ]
 }
 
-fn tidings() -> Vec<(Tiding, Vec<u8>)> {
-    let report = Report {
+pub(super) fn report() -> Report {
+    Report {
         layer: 2,
         group: 0,
         phase: 3,
@@ -126,11 +128,14 @@ fn tidings() -> Vec<(Tiding, Vec<u8>)> {
         heard: Versions::default(),
         repose: Repose::Moving,
         staleness: 1,
-    };
+    }
+}
+
+fn tidings() -> Vec<(Tiding, Vec<u8>)> {
     let (state, numbers) = Parcel::of::<f64>(&Extract::State(Array2::from_elem((4, 2), 0.5)));
     let vote = transaction::Answer::Vote(Ticket { generation: 1, step: 7 }, false);
     vec![
-        (Tiding::Report(report), Vec::new()),
+        (Tiding::Report(report()), Vec::new()),
         (Tiding::Extract(1, state), numbers),
         (Tiding::Extract(1, Parcel::Seen(Box::new(Sightings { clock: 3, ..Sightings::default() }))), Vec::new()),
         (Tiding::Extract(0, Parcel::Answer(vote)), Vec::new()),
@@ -195,6 +200,7 @@ pub fn start() -> Vec<Vec<u8>> {
         batch_most: 64,
         transport: Transport::Tcp,
         laws: Some(serde_json::to_string(&laws).expect("laws as text")),
+        virtual_time: Some(virtual_laws()),
     };
     let address = Some(SocketAddr::from(([10, 0, 0, 1], 7400)));
     vec![

@@ -9,24 +9,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::endpoint::{Endpoint, Listener};
 use super::muster::{Line, gather};
-use super::placement::Placement;
+use super::placement::{Placement, PlacementError};
 use super::reception::{Reception, random};
 use super::socket::Parked;
 use super::start::{Answer, Instruction, Task};
 use super::supervisor::{Children, Supervisor};
 use super::{ProcessError, key};
 use crate::engine::actor::News;
+use crate::engine::afar::{Common, Connected, Distant, spread};
 use crate::engine::coordinator::Coordinator;
 use crate::engine::line::{Hearer, line};
 use crate::engine::remote::{ControlError, Limits, Outgoing, listen, order};
 use crate::engine::transport::Transport;
+use crate::engine::virtual_time::laws::{Laws, immediate};
+use crate::engine::virtual_time::{VirtualNetwork, VirtualSettings};
 use crate::engine::wall_clock::WallLaws;
 use crate::engine::whereabouts::Whereabouts;
-use crate::engine::{Engine, EngineError, EngineSettings, Member, NEWS_MOST, Schedule, can_be_cut, crash};
+use crate::engine::{Engine, EngineError, EngineSettings, Loss, Member, NEWS_MOST, Schedule, can_be_cut, crash};
 use crate::layer::LayerError;
 use crate::math::Real;
 use crate::network::{Address, NetworkSpec, Weights};
@@ -87,11 +90,52 @@ pub fn launch<T: Real>(
     let system = |what| move |source| ProcessError::System { what, source };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(system("the runtime"))?;
     let mut children = Children::default();
-    let recruited = runtime.block_on(recruit(network, settings, crew, T::DTYPE, &mut children))?;
+    let recruited = runtime.block_on(recruit(network, (settings, None), crew, T::DTYPE, &mut children))?;
     let mut engine = assemble::<T>(runtime, (network, settings), crew, recruited, children)?;
     let install = weights.into_iter().map(|parameters| Extract::Weights(parameters, None));
     engine.install(install.collect())?;
     Ok(engine)
+}
+
+/// The same in virtual time: every worker is a member of the driver of windows, which runs here.
+pub fn launch_virtual<T: Real>(
+    network: &NetworkSpec,
+    weights: Weights<T>,
+    (settings, laws): (EngineSettings, &VirtualSettings),
+    crew: &Crew,
+) -> Result<VirtualNetwork<T, Distant<T>>, ProcessError> {
+    assert!(network.fits(&weights), "weights have the shapes of the network");
+    let system = |what| move |source| ProcessError::System { what, source };
+    let runs = crew.placement.runs()?;
+    let mut in_order = runs.clone();
+    in_order.sort_by_key(|run| run.start);
+    if let Some(node) = immediate(network, laws, &in_order) {
+        let address = network.address(node).unwrap_or(node.into());
+        return Err(PlacementError::Immediate { address }.into());
+    }
+    let told = serde_json::to_string(&Laws::of(laws)).map_err(ProcessError::talk)?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(system("the runtime"))?;
+    let mut children = Children::default();
+    let ready = runtime.block_on(recruit(network, (settings, Some(told)), crew, T::DTYPE, &mut children))?;
+    let (mut members, mut workers) = (Vec::new(), Vec::new());
+    for (worker, (Ready { line, pulse }, own)) in ready.into_iter().zip(runs).enumerate() {
+        let layers = own.clone().filter_map(|node| network.address(node)).collect();
+        members.push((Member { worker, pid: line.pid, layers }, pulse));
+        workers.push(Connected { worker, own, incoming: line.incoming, outgoing: line.outgoing });
+    }
+    let (word, lost) = watch::channel(None);
+    let tell = move |loss| {
+        // The first is the one that says why; others may follow from it.
+        word.send_if_modified(|known: &mut Option<Loss>| known.is_none() && known.replace(loss).is_none());
+    };
+    let whereabouts = Arc::new(Whereabouts::of(network));
+    let supervisor = Supervisor::start(members, children, whereabouts, tell).map_err(system("a thread"))?;
+    let limits = Limits { network: Arc::new(network.clone()), batch_most: crew.batch_most };
+    let (stall, runtime, guard) = (settings.stall, Arc::new(runtime), Box::new(supervisor));
+    let mut spread = spread::<T>(network, laws, workers, Common { limits, lost, stall, runtime, guard });
+    let install = weights.into_iter().map(|parameters| Extract::Weights(parameters, None));
+    spread.install(install.collect())?;
+    Ok(spread)
 }
 
 /// The connections of one worker that is ready.
@@ -102,7 +146,7 @@ struct Ready {
 
 async fn recruit(
     network: &NetworkSpec,
-    settings: EngineSettings,
+    (settings, virtual_time): (EngineSettings, Option<String>),
     crew: &Crew,
     dtype: crate::math::Dtype,
     children: &mut Children,
@@ -167,6 +211,7 @@ async fn recruit(
         batch_most: crew.batch_most,
         transport: reached.transport(),
         laws: laws.clone(),
+        virtual_time: virtual_time.clone(),
     };
     for (worker, Ready { line, .. }) in ready.iter_mut().enumerate() {
         line.tell(&Instruction::Task(Box::new(task(worker)))).await?;

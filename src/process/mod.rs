@@ -22,6 +22,7 @@
 //!
 //! Read on: [`placement`], `launch`, `start` (what is said at the beginning), `endpoint`, `socket`, [`worker`], `supervisor`.
 
+mod blocks;
 #[cfg(unix)]
 pub mod endpoint;
 #[cfg(unix)]
@@ -51,4 +52,4 @@ pub mod worker;
 #[cfg(unix)]
 pub use error::ProcessError;
 #[cfg(unix)]
-pub use launch::{Crew, Source, launch};
+pub use launch::{Crew, Source, launch, launch_virtual};

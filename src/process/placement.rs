@@ -9,7 +9,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
+use super::blocks::by_cost;
 use crate::network::{Address, NetworkSpec};
 
 /// For every worker its nodes, ascending: the layers, or the groups counted through all layers. Every node is in exactly one of them,
@@ -77,6 +79,25 @@ pub enum PlacementError {
         first: usize,
         /// Where again.
         second: usize,
+    },
+    /// In virtual time, nodes that do not lie side by side.
+    #[error(
+        "worker {worker} has layer {address}, but not all between it and its others; in virtual time a worker has layers side by side"
+    )]
+    Scattered {
+        /// Which worker.
+        worker: usize,
+        /// The first after a gap.
+        address: Address,
+    },
+    /// In virtual time, two workers between which something may take no time.
+    #[error(
+        "layer {address} may be reached at once from another worker; in virtual time every link between two workers takes some time: \
+         give links.delay a `min` above 0"
+    )]
+    Immediate {
+        /// The first layer or group behind the border.
+        address: Address,
     },
     /// A layer, or a group of one, nowhere.
     #[error("layer {address} is given to no worker")]
@@ -183,6 +204,21 @@ impl Placement {
         &self.parts
     }
 
+    /// For every worker the run of nodes that it has, if they lie side by side.
+    pub(crate) fn runs(&self) -> Result<Vec<Range<usize>>, PlacementError> {
+        let run = |(worker, part): (usize, &Vec<usize>)| {
+            let gap = part.windows(2).find(|pair| pair[0] + 1 != pair[1]);
+            match (gap, part.first(), part.last()) {
+                (None, Some(&first), Some(&last)) => Ok(first..last + 1),
+                (gap, ..) => {
+                    let node = gap.map_or(0, |gap| gap[1]);
+                    Err(PlacementError::Scattered { worker, address: address(node, &self.groups) })
+                }
+            }
+        };
+        self.parts.iter().enumerate().map(run).collect()
+    }
+
     /// The links that leave a worker: their lower layer, and the worker at their other end.
     pub(crate) fn borders(&self, worker: usize) -> Vec<(usize, usize)> {
         // Whether a worker has groups of a layer.
@@ -213,52 +249,6 @@ fn address(node: usize, groups: &[usize]) -> Address {
         first += of_layer;
     }
     node.into()
-}
-
-/// Blocks of neighbouring layers, balanced by cost.
-fn by_cost(widths: &[usize], workers: usize) -> Result<Vec<Vec<usize>>, PlacementError> {
-    let layers = widths.len();
-    if workers == 0 || workers > layers {
-        return Err(PlacementError::Workers { workers, layers });
-    }
-    let cost = |layer: usize| match layer {
-        0 => 0,
-        _ => widths[layer] as u128 * widths.get(layer + 1).map_or(1, |&above| above as u128),
-    };
-    let costs: Vec<u128> = (0..layers).map(cost).collect();
-    // The least bound under which so many blocks are enough.
-    let (mut low, mut high) = (costs.iter().copied().max().unwrap_or(0), costs.iter().sum());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if blocks(&costs, middle).len() <= workers { high = middle } else { low = middle + 1 }
-    }
-    let mut placed = blocks(&costs, low);
-    // Fewer may be enough; whoever is left over takes from the block with the most layers, which makes no block dearer.
-    while placed.len() < workers {
-        let longest = (0..placed.len()).max_by_key(|&block| (placed[block].len(), block)).unwrap_or(0);
-        let half = placed[longest].len() / 2;
-        let rest = placed[longest].split_off(half);
-        placed.insert(longest + 1, rest);
-    }
-    Ok(placed)
-}
-
-/// The fewest blocks none of which costs more than `most`.
-fn blocks(costs: &[u128], most: u128) -> Vec<Vec<usize>> {
-    let mut blocks = vec![Vec::new()];
-    let mut sum = 0;
-    for (layer, &cost) in costs.iter().enumerate() {
-        let full = sum + cost > most && sum > 0;
-        if full {
-            blocks.push(Vec::new());
-            sum = 0;
-        }
-        sum += cost;
-        if let Some(block) = blocks.last_mut() {
-            block.push(layer);
-        }
-    }
-    blocks
 }
 
 impl fmt::Display for Placement {

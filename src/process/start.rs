@@ -41,6 +41,8 @@ pub(crate) struct Task {
     pub(crate) transport: Transport,
     /// What is imposed on clocks and links, as JSON: laws are told apart by their shape, which bincode can't do.
     pub(crate) laws: Option<String>,
+    /// In virtual time: clocks and links, likewise. Then `schedule` says nothing, and workers are not linked with each other.
+    pub(crate) virtual_time: Option<String>,
 }
 
 impl Task {
@@ -97,6 +99,7 @@ mod tests {
             batch_most: 64,
             transport: Transport::Tcp,
             laws: Some("{}".to_owned()),
+            virtual_time: Some("{}".to_owned()),
         }
     }
 

@@ -23,10 +23,13 @@ use super::placement::Placement;
 use super::reception::{HANDSHAKE, Reception, answer, call, random};
 use super::socket::{Parked, Socket, UNANSWERED, unanswered};
 use super::start::{Answer, Instruction, Task};
+use crate::engine::afar::{Stead, host};
 use crate::engine::part::{Part, perform};
 pub use crate::engine::remote::Parting;
 use crate::engine::remote::{Incoming, Limits, Outgoing, control};
 use crate::engine::transport::Stream;
+use crate::engine::virtual_time::VirtualSettings;
+use crate::engine::virtual_time::laws::Laws;
 use crate::engine::wall_clock::{WallClock, WallLaws};
 use crate::engine::whereabouts::Whereabouts;
 use crate::engine::{EngineSettings, crash};
@@ -116,6 +119,8 @@ async fn live(
     };
     let laws = task.laws.as_deref().map(|text| WallLaws::read(text, task.network.depth()));
     let laws = laws.transpose().map_err(ProcessError::talk)?;
+    let virtual_time = task.virtual_time.as_deref().map(|text| Laws::read(text, &task.network));
+    let virtual_time = virtual_time.transpose().map_err(ProcessError::talk)?;
     crash::point("worker.task");
     let hello = Hello { run: task.run, generation: task.generation, ..hello };
     let linked = link(&task, (options, here), secret, hello, (&mut incoming, &mut outgoing)).await;
@@ -150,6 +155,18 @@ async fn live(
     };
     let wall = WallClock::start(laws).map_err(|source| ProcessError::System { what: "the timekeeper", source })?;
     let limits = Limits { network: Arc::new(task.network), batch_most: task.batch_most };
+    if let Some(laws) = virtual_time {
+        let optimizer = settings.optimizer;
+        let rest = VirtualSettings::in_step(limits.network.depth() + 1, settings.message, settings.rate, optimizer);
+        let settings = laws.settings(VirtualSettings { numerics: settings.numerics, ..rest });
+        let own = placement.runs()?.swap_remove(worker);
+        let stead = Stead { limits, settings, own };
+        let performed = match task.dtype {
+            Dtype::F32 => host::<f32>(stead, incoming, outgoing).await,
+            Dtype::F64 => host::<f64>(stead, incoming, outgoing).await,
+        };
+        return performed.map_err(ProcessError::talk);
+    }
     let part = Part { limits, settings, parts, worker, links, whereabouts, wall };
     let performed = match task.dtype {
         Dtype::F32 => perform::<f32>(part, incoming, outgoing).await,
@@ -185,7 +202,8 @@ async fn link(
         return Err(ProcessError::talk("the task is none"));
     }
     let patience = unanswered(task.stall()?);
-    let borders = placement.borders(task.worker);
+    // In virtual time letters pass through the coordinator.
+    let borders = if task.virtual_time.is_some() { Vec::new() } else { placement.borders(task.worker) };
     let (called, calls): (Vec<LinkName>, Vec<LinkName>) =
         borders.into_iter().partition(|(_, peer)| *peer > task.worker);
     let own = address(&options.connect, &task.run, task.worker, here.map(|ip| SocketAddr::new(ip, 0)));

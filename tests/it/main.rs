@@ -19,6 +19,8 @@ mod gradients;
 mod groups;
 mod kernel;
 mod lock_step;
+#[cfg(unix)]
+mod members;
 mod numerics;
 mod orders;
 mod outstanding;

@@ -9,6 +9,7 @@ use asynapse::engine::virtual_time::clocks::ClockLaws;
 use asynapse::engine::virtual_time::kernel::Time;
 use asynapse::engine::virtual_time::links::{LinkLaws, Tally};
 use asynapse::engine::virtual_time::record::{EventLog, Observer, Passed, Stepped};
+use asynapse::engine::virtual_time::shard::Member;
 use asynapse::engine::virtual_time::{VirtualNetwork, VirtualSettings};
 use asynapse::math::Field;
 use asynapse::math::law::{Drawn, Law};
@@ -50,26 +51,35 @@ pub(crate) fn settings(seed: u64, layers: usize, link: LinkLaws) -> VirtualSetti
 pub(crate) fn trained(
     network: &NetworkSpec,
     settings: &VirtualSettings,
-    (rule, limits): (RuleName, Limits),
+    what: (RuleName, Limits),
     (shards, threads): (usize, usize),
 ) -> Trace {
     let settings = VirtualSettings { shards, threads, ..settings.clone() };
     let mut actual = VirtualNetwork::new(network, weights(network, 3), &settings);
-    assert_eq!(actual.shards(), shards.min(network.depth() + 1), "as many as asked for");
+    assert_eq!(actual.shards(), shards.min(network.groups_in_all()), "as many as asked for");
+    trace(&mut actual, network, what)
+}
+
+/// Three batches, and what is left of them.
+pub(crate) fn trace<M: Member<f64> + Send>(
+    actual: &mut VirtualNetwork<f64, M>,
+    network: &NetworkSpec,
+    (rule, limits): (RuleName, Limits),
+) -> Trace {
     actual.log_to(EventLog::digest_only());
     let free = if network.energy() == EnergyKind::Hopfield { FreePhase::Relax } else { FreePhase::Forward };
     let plan = plan(rule, network, 0.2, free);
     let mut records = Vec::new();
     for index in 0..3 {
         let sample = batch::<f64>(network, [4, 1, 4][index], index as u64);
-        records.extend(step(&mut actual, &plan, limits, &sample));
+        records.extend(step(actual, &plan, limits, &sample));
         // A phase may be broken off before anything was heard; there is nothing to learn from then.
         let _ = actual.learn();
     }
     let extracts = actual.extract(Wanted::Weights).expect("weights").into_iter();
     Trace {
         records,
-        states: states(&mut actual),
+        states: states(actual),
         weights: extracts.filter_map(|e| if let Extract::Weights(p, _) = e { Some(p) } else { None }).collect(),
         tallies: actual.tallies(),
         now: actual.now(),

@@ -2,6 +2,7 @@
 //! another run of the same seed.
 
 use asynapse::energy::{Activation, EnergyKind, Loss};
+use asynapse::engine::virtual_time::shard::Member;
 use asynapse::engine::virtual_time::{VirtualNetwork, VirtualSettings};
 use asynapse::math::{Field, Numerics, Real};
 use asynapse::network::{NetworkSpec, Weights};
@@ -12,8 +13,8 @@ use asynapse::signal::{Extract, Message, Wanted};
 
 use crate::common::{RATE, adam, batch, reference_step, spec, weights};
 
-pub(crate) fn step<T: Real>(
-    network: &mut VirtualNetwork<T>,
+pub(crate) fn step<T: Real, M: Member<T> + Send>(
+    network: &mut VirtualNetwork<T, M>,
     plan: &Plan,
     limits: Limits,
     (data, target): &(Field<T>, Field<T>),
@@ -29,7 +30,7 @@ pub(crate) fn step<T: Real>(
     records
 }
 
-pub(crate) fn states<T: Real>(network: &mut VirtualNetwork<T>) -> Vec<Field<T>> {
+pub(crate) fn states<T: Real, M: Member<T> + Send>(network: &mut VirtualNetwork<T, M>) -> Vec<Field<T>> {
     let extracts = network.extract(Wanted::State).expect("states");
     extracts.into_iter().filter_map(|e| if let Extract::State(x) = e { Some(x) } else { None }).collect()
 }

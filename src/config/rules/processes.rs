@@ -3,7 +3,7 @@
 use super::broken;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::values::{Config, Groups, LinkTransport, Placing};
-use crate::config::{RuleName, ScheduleMode, write};
+use crate::config::{RuleName, ScheduleMode};
 use crate::network::Grouping;
 use crate::process::placement::Placement;
 
@@ -15,14 +15,13 @@ pub(super) fn processes_run_layers(config: &Config) -> Option<Diagnostic> {
 }
 
 pub(super) fn processes_have_a_schedule(config: &Config) -> Option<Diagnostic> {
-    let apart = matches!(config.schedule.mode, ScheduleMode::LockStep | ScheduleMode::FreeRunning);
-    if config.workers == 1 || apart || config.learning.rule == RuleName::Backprop {
+    let is_loop = config.schedule.mode == ScheduleMode::Reference;
+    if config.workers == 1 || !is_loop || config.learning.rule == RuleName::Backprop {
         return None;
     }
-    let mode = write::literal(&serde_json::to_value(config.schedule.mode).unwrap_or_default()).replace('"', "`");
     broken(
-        format!("`workers` must be 1 with the mode {mode}"),
-        "only the schedules `lock-step` and `free-running` run layers in several processes",
+        "`workers` must be 1 with the mode `reference`",
+        "the reference is one loop over whole matrices; all other schedules run layers in several processes",
     )
 }
 
@@ -67,6 +66,8 @@ pub(super) fn placement_is_whole(config: &Config) -> Option<Diagnostic> {
         Placing::Lists(lists) => lists,
         // Whole layers: see above.
         Placing::Word(_) if config.model.groups == Groups::Count(1) || config.workers == 1 => return None,
+        // Cut as shards are: see there.
+        Placing::Word(_) if config.schedule.mode == ScheduleMode::VirtualTime => return None,
         Placing::Word(_) => {
             let problem = Placement::automatic(widths, &groups, config.workers).err()?;
             return broken(
@@ -115,7 +116,10 @@ pub(super) fn one_loop_has_no_links(config: &Config) -> Option<Diagnostic> {
         }
         ScheduleMode::LockStep | ScheduleMode::FreeRunning => return None,
     };
-    if config.links.transport == LinkTransport::Auto {
+    let of_processes = matches!(config.links.transport, LinkTransport::Unix | LinkTransport::Tcp)
+        && config.schedule.mode == ScheduleMode::VirtualTime
+        && config.workers > 1;
+    if config.links.transport == LinkTransport::Auto || of_processes {
         return None;
     }
     broken(format!("`links.transport` must be `auto` with the mode `{mode}`"), help)

@@ -10,8 +10,10 @@ use super::groups::groups_of;
 use crate::config::RuleName;
 use crate::config::asynchrony::Links;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::values::{Config, ScheduleMode};
+use crate::config::values::{Config, Placing, ScheduleMode};
 use crate::engine::virtual_time::kernel::Time;
+use crate::network::Grouping;
+use crate::process::placement::Placement;
 
 /// The links that may deliver at once: the lower of the two layers, the name of the link, and the key that says so.
 fn immediate(config: &Config) -> Vec<(usize, String, String)> {
@@ -66,6 +68,72 @@ pub(super) fn shards_are_apart(config: &Config) -> Option<Diagnostic> {
     )
 }
 
+/// Layers of several processes in virtual time: there each worker is a shard.
+fn workers_are_shards(config: &Config) -> bool {
+    let virtual_time = config.schedule.mode == ScheduleMode::VirtualTime;
+    config.workers > 1 && virtual_time && config.learning.rule != RuleName::Backprop
+}
+
+pub(super) fn workers_are_apart(config: &Config) -> Option<Diagnostic> {
+    let most = most(config);
+    let is_auto = matches!(config.schedule.placement, Placing::Word(_));
+    if !workers_are_shards(config) || !is_auto || config.workers <= most {
+        return None;
+    }
+    let title = format!("`workers` must be at most {most} here, with the mode `virtual-time`");
+    let Some((_, name, key)) = immediate(config).into_iter().next() else {
+        return broken(title, format!("a worker has one layer or group at least, and there are {most}"));
+    };
+    broken(title, at_once(&name, &key))
+}
+
+fn at_once(name: &str, key: &str) -> String {
+    format!(
+        "the link {name} may deliver at once (`{key}`), and between two workers everything takes some time: give its law a `min`"
+    )
+}
+
+pub(super) fn workers_have_neighbours(config: &Config) -> Option<Diagnostic> {
+    let Placing::Lists(lists) = &config.schedule.placement else { return None };
+    let groups = Grouping::from(config.model.groups).counts(&config.model.widths);
+    // What is no placement is refused elsewhere.
+    let placement = Placement::named(lists, &groups).ok().filter(|_| workers_are_shards(config))?;
+    let runs = match placement.runs() {
+        Ok(runs) => runs,
+        Err(problem) => {
+            let help = "only then is a worker one shard, which looks ahead as far as its borders allow";
+            return broken(format!("`schedule.placement`: {problem}"), help);
+        }
+    };
+    let immediate = immediate(config);
+    let starts: Vec<usize> = runs.iter().map(|run| run.start).collect();
+    let mut node = 0;
+    for (layer, &of_layer) in groups.iter().enumerate() {
+        for group in 0..of_layer {
+            // Before its first group only links from below pass, between its groups those from above, too.
+            let crossed = |gap: usize| gap + 1 == layer || gap == layer && group > 0;
+            let fast = immediate.iter().find(|(gap, ..)| node > 0 && crossed(*gap));
+            if let (true, Some((_, name, key))) = (starts.contains(&node), fast) {
+                let place = if of_layer > 1 { format!("{layer}.{group}") } else { layer.to_string() };
+                return broken(format!("`schedule.placement` has a border before layer {place}"), at_once(name, key));
+            }
+            node += 1;
+        }
+    }
+    None
+}
+
+pub(super) fn shards_are_workers(config: &Config) -> Option<Diagnostic> {
+    let (workers, shards) = (config.workers, config.schedule.shards);
+    if !workers_are_shards(config) || shards == 0 || shards == workers {
+        return None;
+    }
+    broken(
+        format!("`schedule.shards` must be {workers}, as many as `workers`, or 0"),
+        "in several processes every worker is one shard; leave schedule.shards out",
+    )
+}
+
 pub(super) fn events_are_of_virtual_time(config: &Config) -> Option<Diagnostic> {
     let has_events = config.schedule.mode == ScheduleMode::VirtualTime && config.learning.rule != RuleName::Backprop;
     if config.record.event_log == 0 || has_events {
@@ -79,6 +147,14 @@ pub(super) fn events_are_of_virtual_time(config: &Config) -> Option<Diagnostic> 
 
 /// True if more threads have nothing to do, because there is one shard.
 pub(in crate::config) fn threads_have_one_shard(config: &Config) -> bool {
+    if workers_are_shards(config) {
+        return false;
+    }
     let shards = if config.schedule.shards == 0 { most(config) } else { config.schedule.shards };
     config.schedule.mode == ScheduleMode::VirtualTime && shards == 1
+}
+
+/// True if more threads have nothing to do, because every worker has one shard.
+pub(in crate::config) fn threads_have_one_worker(config: &Config) -> bool {
+    workers_are_shards(config)
 }

@@ -2,6 +2,7 @@
 //! between keys, the tables that describe the keys, and that no text whatever can bring the reader down.
 
 mod garbage;
+mod idle;
 mod messages;
 mod names;
 mod parts;

@@ -5,9 +5,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use super::errand::{Errand, Reply};
 use super::kernel::Time;
 use super::shard::Member;
-use super::windows::{Seat, sit};
+use super::windows::{Seat, ask_seats};
 use crate::engine::EngineError;
 use crate::engine::parts::join_reports;
 use crate::network::NetworkSpec;
@@ -52,12 +53,11 @@ impl Overseer {
         if let Some(census) = &mut self.census
             && census.due.is_some_and(|due| due < next)
         {
-            let mut reports = Vec::new();
-            for seat in seats {
-                reports.extend(sit(seat).member.count(next, false)?);
-            }
+            let counted = ask_seats(seats, || Errand::Count { now: next, drain: false })?;
+            let reports = counted.into_iter().map(|reply| Reply::counted(reply).map(|counted| counted.reports));
+            let reports = reports.collect::<Result<Vec<_>, _>>()?.concat();
             if census.look(reports, next, self.beat) {
-                seats.iter().try_for_each(|seat| sit(seat).member.halt())?;
+                ask_seats(seats, || Errand::Halt)?;
             }
         }
         Ok(None)

@@ -61,7 +61,7 @@ impl fmt::Display for Time {
 }
 
 /// When, what, where: the order of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Key {
     /// When.
     pub time: Time,

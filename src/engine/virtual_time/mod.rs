@@ -23,12 +23,14 @@
 //! of speed: log, states and weights have the same bits on any number of them.
 //!
 //! Read on: [`kernel`] (the queue), [`clocks`], [`links`], `node` (a layer and its events), [`wiring`] (who is connected with whom), `network` (phases), [`record`];
-//! [`shard`] (what crosses between shards), `windows` (how they keep together).
+//! [`shard`] and [`errand`] (what crosses between shards, which may live in several processes), `windows` (how they keep together).
 
 mod census;
 pub mod clocks;
+pub mod errand;
 mod hearing;
 pub mod kernel;
+pub(crate) mod laws;
 pub mod links;
 mod network;
 mod node;
@@ -42,6 +44,9 @@ mod windows;
 pub mod wiring;
 
 pub use network::VirtualNetwork;
+pub(in crate::engine) use stage::rank::{
+    ACKNOWLEDGED as RANK_ACKNOWLEDGED, ERROR as RANK_ERROR, PREDICTION as RANK_PREDICTION,
+};
 
 use std::collections::BTreeMap;
 

@@ -13,28 +13,28 @@
 //! every `check_every` periods, as the coordinator does on the wall clock, and may halt a phase as a plateau or as diverged
 //! (`census`). Events are done by shards in windows (`windows`), which is invisible from here: only speed depends on it.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use super::VirtualSettings;
+use super::errand::{Errand, Gait, Opening, Reply};
 use super::kernel::Time;
-use super::node::{Node, Pace};
 use super::partition::{Partition, cut};
 use super::record::EventLog;
-use super::shard::Shard;
-use super::stage::Side;
-use super::wiring::{can_run, links_in_all, loads, spans, wiring};
+use super::shard::{Member, Shard, ask_all};
+use super::wiring::{can_run, loads, spans, wiring};
 use crate::engine::EngineError;
 use crate::engine::parts::{join_extracts, split};
 use crate::math::{Field, Real};
 use crate::network::{NetworkSpec, Weights};
 use crate::rule::{Plan, PlannedPhase};
-use crate::settling::{Limits, PhaseRecord, Settler};
+use crate::settling::{Limits, PhaseRecord};
 use crate::signal::{Directive, Extract, Message, Motion, Phase, Reading, Wanted};
 
-/// A network of layers driven by one order of events.
-pub struct VirtualNetwork<T: Real> {
+/// A network of layers driven by one order of events. Its nodes are shards in this process, or live with members elsewhere.
+pub struct VirtualNetwork<T: Real, M: Member<T> = Shard<T>> {
     pub(super) network: Arc<NetworkSpec>,
-    pub(super) shards: Vec<Shard<T>>,
+    pub(in crate::engine) members: Vec<M>,
     /// The shards as they are while nobody watches.
     pub(super) partition: Partition,
     pub(super) lookahead: Time,
@@ -50,26 +50,51 @@ pub struct VirtualNetwork<T: Real> {
     pub(super) beat: Time,
     pub(super) events_most: u64,
     pub(super) events: u64,
+    /// The largest batch, where processes had to be told.
+    batch_most: Option<usize>,
+    pub(super) numbers: std::marker::PhantomData<T>,
+    /// Who looks after members elsewhere; dropped after their connections.
+    _guard: Option<Box<dyn Any + Send>>,
 }
 
 impl<T: Real> VirtualNetwork<T> {
     /// Nothing has happened yet.
     pub fn new(network: &NetworkSpec, weights: Weights<T>, settings: &VirtualSettings) -> Self {
         assert!(network.fits(&weights), "weights have the shapes of the network");
+        let shared = Arc::new(network.clone());
+        let nodes = wiring(&shared, &|layer| weights.get(layer), settings, 0..network.groups_in_all());
+        let partition = cut(&loads(network), &spans(network, settings), settings.shards.max(1));
+        let whole = vec![Shard::new(0..nodes.len(), nodes)];
+        let mut network = Self::of_members(network, settings, partition.clone(), whole);
+        network.divide(partition);
+        network
+    }
+
+    /// Deals the nodes out anew. Between phases nothing is under way, so nothing else has to move.
+    pub(super) fn divide(&mut self, partition: Partition) {
+        let mut nodes = std::mem::take(&mut self.members).into_iter().flat_map(|shard| shard.nodes);
+        let shards = partition.shards.into_iter();
+        self.members =
+            shards.map(|range| Shard::new(range.clone(), nodes.by_ref().take(range.len()).collect())).collect();
+        self.lookahead = partition.lookahead;
+    }
+}
+
+impl<T: Real, M: Member<T> + Send> VirtualNetwork<T, M> {
+    /// Nodes that these members have, which are those of the partition.
+    pub(in crate::engine) fn of_members(
+        network: &NetworkSpec,
+        settings: &VirtualSettings,
+        partition: Partition,
+        members: Vec<M>,
+    ) -> Self {
         let depth = network.depth();
         assert_eq!((settings.clocks.len(), settings.links.len()), (depth + 1, depth), "laws for every layer and link");
-        let beat = settings
-            .clocks
-            .iter()
-            .chain(settings.group_clocks.values())
-            .map(|clock| clock.period.mean())
-            .fold(0.0, f64::max);
-        let network = Arc::new(network.clone());
-        let nodes = wiring(&network, &weights, settings);
-        let partition = cut(&loads(&network), &spans(&network, settings), settings.shards.max(1));
-        let mut network = Self {
-            network,
-            shards: vec![Shard::new(0..nodes.len(), nodes)],
+        let periods = settings.clocks.iter().chain(settings.group_clocks.values()).map(|clock| clock.period.mean());
+        let beat = Time::of(periods.fold(0.0, f64::max)).max(Time::TICK);
+        Self {
+            network: Arc::new(network.clone()),
+            members,
             lookahead: partition.lookahead,
             partition,
             threads: settings.threads.max(1),
@@ -80,12 +105,18 @@ impl<T: Real> VirtualNetwork<T> {
             in_step: settings.is_in_step(),
             message: settings.message,
             imprecise: settings.numerics.acts(),
-            beat: Time::of(beat).max(Time::TICK),
+            beat,
             events_most: settings.events_most,
             events: 0,
-        };
-        network.divide(network.partition.clone());
-        network
+            batch_most: None,
+            numbers: std::marker::PhantomData,
+            _guard: None,
+        }
+    }
+
+    /// The same with members in other processes, which have made room for batches of this size and are looked after by this guard.
+    pub(in crate::engine) fn guarded(self, batch_most: usize, guard: Box<dyn Any + Send>) -> Self {
+        Self { batch_most: Some(batch_most), _guard: Some(guard), threads: 1, ..self }
     }
 
     /// Into how many shards its layers are cut. Fewer than the settings ask for, if there are not so many layers or if links may
@@ -99,21 +130,24 @@ impl<T: Real> VirtualNetwork<T> {
         (self.shards() > 1).then_some(self.partition.lookahead)
     }
 
-    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node<T>> {
-        self.shards.iter().flat_map(|shard| &shard.nodes)
+    /// Asks every member for something, and waits for all answers.
+    pub(super) fn ask(&mut self, errand: impl FnMut(&M) -> Errand<T>) -> Result<Vec<Reply<T>>, EngineError> {
+        ask_all(self.members.iter_mut(), errand)
     }
 
-    pub(super) fn nodes_mut(&mut self) -> impl Iterator<Item = &mut Node<T>> {
-        self.shards.iter_mut().flat_map(|shard| &mut shard.nodes)
+    /// Tells every node something, if there is something; what they hand out, in their order.
+    fn direct(
+        &mut self,
+        mut directive: impl FnMut(usize) -> Option<Directive<T>>,
+    ) -> Result<Vec<Extract<T>>, EngineError> {
+        let mut of = |node| directive(node).map(|directive| (node, directive));
+        let replies = self.ask(|member| Errand::Direct(member.own().filter_map(&mut of).collect()))?;
+        let extracts: Result<Vec<_>, _> = replies.into_iter().map(Reply::extracts).collect();
+        Ok(extracts?.into_iter().flatten().collect())
     }
 
-    /// Deals the nodes out anew. Between phases nothing is under way, so nothing else has to move.
-    pub(super) fn divide(&mut self, partition: Partition) {
-        let mut nodes = std::mem::take(&mut self.shards).into_iter().flat_map(|shard| shard.nodes);
-        let shards = partition.shards.into_iter();
-        self.shards =
-            shards.map(|range| Shard::new(range.clone(), nodes.by_ref().take(range.len()).collect())).collect();
-        self.lookahead = partition.lookahead;
+    fn layer_of(&self) -> Vec<usize> {
+        self.network.places().map(|(layer, _)| layer).collect()
     }
 
     /// True if the clocks and links make it lock-step.
@@ -144,10 +178,9 @@ impl<T: Real> VirtualNetwork<T> {
     /// The number of the next batch, which noise is a function of; without it batches are numbered from 1.
     ///
     /// # Errors
-    /// None: every layer takes a number.
+    /// A member that cannot be reached.
     pub fn number(&mut self, batch: u64) -> Result<(), EngineError> {
-        self.nodes_mut().try_for_each(|node| node.layer.hear_directive(Directive::Number(batch)).map(drop))?;
-        Ok(())
+        self.direct(|_| Some(Directive::Number(batch))).map(drop)
     }
 
     /// Shows a batch: data (`n_0 × batch`) to the input, targets (`n_L × batch`) to the output, its size to everyone.
@@ -156,19 +189,16 @@ impl<T: Real> VirtualNetwork<T> {
     /// A layer that cannot take it.
     pub fn present(&mut self, data: &Field<T>, target: &Field<T>) -> Result<(), EngineError> {
         let size = data.ncols();
+        if let Some(most) = self.batch_most.filter(|most| size > *most) {
+            return Err(EngineError::Batch { batch: size, most });
+        }
         let (data, target) = (Arc::new(data.clone()), Arc::new(target.clone()));
         self.batch += 1;
-        self.shards.iter_mut().for_each(Shard::clear);
         // Nothing is left of the batch before, so that times do not depend on how many there were.
         self.now = Time(0);
-        let (batch, last) = (self.batch, self.network.depth());
-        for node in self.nodes_mut() {
-            let layer = node.layer.index();
-            let data = (layer == 0).then(|| Arc::clone(&data));
-            let target = (layer == last).then(|| Arc::clone(&target));
-            node.turn_to(batch, Directive::Present { batch: size, data, target })?;
-        }
-        Ok(())
+        let batch = self.batch;
+        let present = |_: &M| Errand::Present { batch, size, data: Arc::clone(&data), target: Arc::clone(&target) };
+        self.ask(present).map(drop)
     }
 
     /// Shows the input other data of the same size (`n_0 × batch`) in the middle of a batch: a wave upward.
@@ -177,9 +207,8 @@ impl<T: Real> VirtualNetwork<T> {
     /// Data that do not fit the input.
     pub fn show(&mut self, data: &Field<T>) -> Result<(), EngineError> {
         let data = Arc::new(data.clone());
-        let mut inputs = self.nodes_mut().take_while(|node| node.layer.index() == 0);
-        inputs.try_for_each(|input| input.layer.hear_directive(Directive::Show(Arc::clone(&data))).map(drop))?;
-        Ok(())
+        let inputs = self.network.groups(0);
+        self.direct(|node| (node < inputs).then(|| Directive::Show(Arc::clone(&data)))).map(drop)
     }
 
     /// Runs one phase to its end.
@@ -206,18 +235,12 @@ impl<T: Real> VirtualNetwork<T> {
         };
         let tolerance = if first_arrival { 0.0 } else { limits.tolerance };
         let phase = Phase { number: self.phase, motion, steps, tolerance, reading };
-        for shard in &mut self.shards {
-            (shard.stage.now, shard.stage.phase, shard.stage.arrived) = (self.now, self.phase, 0);
-            for node in &mut shard.nodes {
-                let pace = match motion {
-                    Motion::Forward => Pace::Wave { done: false },
-                    _ if clocked => Pace::Clocked { until: steps },
-                    _ => Pace::Resting(Settler::new(tolerance, steps)),
-                };
-                node.begin(phase, pace, &mut shard.stage)?;
-            }
-        }
-        self.say_again();
+        let gait = match motion {
+            Motion::Forward => Gait::Wave,
+            _ if clocked => Gait::Clocked,
+            _ => Gait::Resting,
+        };
+        self.begin(phase, gait)?;
         let record = match motion {
             Motion::Forward => self.wave(),
             _ => match (first_arrival, clocked, self.in_step) {
@@ -227,14 +250,28 @@ impl<T: Real> VirtualNetwork<T> {
                 (false, false, _) => self.rest(limits),
             },
         }?;
-        self.shards.iter_mut().for_each(Shard::clear);
-        for node in self.nodes_mut() {
-            node.sides_mut().for_each(|side| side.outlet.forget_the_future());
-            if planned.remember {
-                node.layer.hear_directive(Directive::Remember)?;
-            }
-        }
+        self.ask(|_| Errand::Finish { remember: planned.remember })?;
         Ok(record)
+    }
+
+    /// Every member hears how far its links have been heard elsewhere.
+    fn begin(&mut self, phase: Phase, gait: Gait) -> Result<(), EngineError> {
+        let (now, logged) = (self.now, self.log.is_some());
+        let mut openings = Vec::new();
+        let ends = self.ends()?;
+        let heard: std::collections::BTreeMap<u32, u64> = ends.iter().flat_map(|ends| ends.heard.clone()).collect();
+        for of_member in ends {
+            let far = |(link, _): (u32, u64)| (link, heard.get(&link).copied().unwrap_or(0));
+            let heard = of_member.spoken.into_iter().map(far).collect();
+            openings.push(Opening { phase, gait, now, logged, heard });
+        }
+        let mut openings = openings.into_iter();
+        self.ask(|_| Errand::Begin(openings.next().expect("one for every member"))).map(drop)
+    }
+
+    /// How far links have been heard, from every member.
+    pub(super) fn ends(&mut self) -> Result<Vec<super::errand::Ends>, EngineError> {
+        self.ask(|_| Errand::Ends)?.into_iter().map(Reply::ends).collect()
     }
 
     /// Adds the Hebbian products of phase `index` of a plan to every layer's estimate.
@@ -242,13 +279,11 @@ impl<T: Real> VirtualNetwork<T> {
     /// # Errors
     /// A layer that has heard nothing to learn from.
     pub fn collect(&mut self, plan: &Plan, index: usize) -> Result<(), EngineError> {
-        let depth = self.network.depth();
-        for node in self.nodes_mut().filter(|node| node.layer.index() < depth) {
-            let layer = node.layer.index();
-            let coefficient = plan.coefficient(index, layer + 1, depth);
-            node.layer.hear_directive(Directive::Collect { coefficient })?;
-        }
-        Ok(())
+        let (depth, layers) = (self.network.depth(), self.layer_of());
+        let coefficient = |node: usize| plan.coefficient(index, layers[node] + 1, depth);
+        let collect =
+            |node: usize| (layers[node] < depth).then(|| Directive::Collect { coefficient: coefficient(node) });
+        self.direct(collect).map(drop)
     }
 
     /// Updates all weights from what was collected.
@@ -256,8 +291,7 @@ impl<T: Real> VirtualNetwork<T> {
     /// # Errors
     /// A layer that has collected nothing.
     pub fn learn(&mut self) -> Result<(), EngineError> {
-        self.nodes_mut().try_for_each(|node| node.layer.hear_directive(Directive::Learn).map(drop))?;
-        Ok(())
+        self.direct(|_| Some(Directive::Learn)).map(drop)
     }
 
     /// Asks every node for something. In their order; where layers are whole, they are the nodes.
@@ -265,11 +299,7 @@ impl<T: Real> VirtualNetwork<T> {
     /// # Errors
     /// A node that does not have it.
     pub fn extract_of_nodes(&mut self, wanted: Wanted) -> Result<Vec<Extract<T>>, EngineError> {
-        let mut extracts = Vec::new();
-        for node in self.nodes_mut() {
-            extracts.extend(node.layer.hear_directive(Directive::Extract(wanted))?);
-        }
-        Ok(extracts)
+        self.direct(|_| Some(Directive::Extract(wanted)))
     }
 
     /// Asks every layer for something, for a checkpoint or a comparison. In the order of the layers.
@@ -287,35 +317,8 @@ impl<T: Real> VirtualNetwork<T> {
     /// A layer that they do not fit.
     pub fn install(&mut self, extracts: Vec<Extract<T>>) -> Result<(), EngineError> {
         let network = Arc::clone(&self.network);
-        let extracts = extracts.into_iter().enumerate().flat_map(|(layer, extract)| split(&network, layer, extract));
-        for (node, extract) in self.nodes_mut().zip(extracts) {
-            node.layer.hear_directive(Directive::Install(Box::new(extract)))?;
-        }
-        Ok(())
-    }
-
-    /// What a phase that was broken off left unheard is sent once more.
-    fn say_again(&mut self) {
-        let heard = self.heard();
-        for shard in &mut self.shards {
-            for (from, node) in (shard.stage.own.start..).zip(&mut shard.nodes) {
-                for Side { outlet, .. } in node.sides_mut() {
-                    if outlet.version() > heard[outlet.link as usize] {
-                        outlet.tally.resent += 1;
-                        shard.stage.send(outlet, from);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The version last heard on every link, by its number.
-    pub(super) fn heard(&self) -> Vec<u64> {
-        let mut heard = vec![0; links_in_all(&self.network)];
-        for side in self.nodes().flat_map(Node::sides) {
-            // What comes in at a side came by the other direction, whose number is beside that of this one.
-            heard[(side.outlet.link ^ 1) as usize] = side.inlet.heard;
-        }
-        heard
+        let mut extracts =
+            extracts.into_iter().enumerate().flat_map(|(layer, extract)| split(&network, layer, extract));
+        self.direct(|_| Some(Directive::Install(Box::new(extracts.next()?)))).map(drop)
     }
 }

@@ -12,10 +12,10 @@
 //! taken to a budget, as in lock-step. In a phase that ends when all rest a signal is noisy once, or nobody would ever rest.
 
 use super::clocks::Clock;
+use super::errand::Carried;
 use super::kernel::{Key, Time};
 use super::links::Passage;
 use super::record::{Passed, Record, Stepped, fold};
-use super::shard::Carried;
 use super::stage::{Side, Stage, rank, say};
 use crate::layer::LayerError;
 use crate::layer::group::Group;
@@ -161,8 +161,9 @@ impl<T: Real> Node<T> {
         }
         match (key.rank, carried) {
             (rank::TICK, _) => {
-                self.tick(stage);
-                if let (Some(_), Some(state)) = (&stage.records, self.layer.state()) {
+                // A state that did not move may be that of the batch before, of which a resumed run knows nothing.
+                let moved = self.tick(stage);
+                if let (Some(_), Some(state), true) = (&stage.records, self.layer.state(), moved) {
                     folded = fold(state);
                 }
             }
@@ -180,7 +181,8 @@ impl<T: Real> Node<T> {
         }
     }
 
-    fn tick(&mut self, stage: &mut Stage<T>) {
+    /// A tick; true if the state was set or took a step.
+    fn tick(&mut self, stage: &mut Stage<T>) -> bool {
         self.scheduled = false;
         self.below.iter_mut().for_each(|side| side.has_heard = false);
         self.hear_prediction(stage.now);
@@ -222,6 +224,7 @@ impl<T: Real> Node<T> {
             self.say_prediction(stage);
         }
         self.answer_now(stage);
+        moves
     }
 
     fn answer_now(&mut self, stage: &mut Stage<T>) {

@@ -22,7 +22,7 @@ pub(super) struct Span {
 
 /// Who belongs together, and how far each may look ahead.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Partition {
+pub(in crate::engine) struct Partition {
     /// Nodes of each shard, in order.
     pub(super) shards: Vec<Range<usize>>,
     /// Without end if there is one shard.
@@ -36,15 +36,20 @@ impl Partition {
     }
 }
 
-/// Cuts nodes with these loads into at most `most` shards of like load.
-pub(super) fn cut(loads: &[f64], spans: &[Span], most: usize) -> Partition {
-    // The least delay across the gap before each node.
-    let mut across = vec![Time(u64::MAX); loads.len()];
+/// The least delay across the gap before each node.
+pub(super) fn across(nodes: usize, spans: &[Span]) -> Vec<Time> {
+    let mut across = vec![Time(u64::MAX); nodes];
     for &Span { ends: (one, other), least } in spans {
         for gap in &mut across[one.min(other) + 1..=one.max(other)] {
             *gap = least.min(*gap);
         }
     }
+    across
+}
+
+/// Cuts nodes with these loads into at most `most` shards of like load.
+pub(super) fn cut(loads: &[f64], spans: &[Span], most: usize) -> Partition {
+    let across = across(loads.len(), spans);
     let mut before = vec![0.0; loads.len()];
     for node in 1..loads.len() {
         before[node] = before[node - 1] + loads[node - 1];

@@ -2,21 +2,21 @@
 
 use std::ops::Range;
 
+use super::errand::{Carried, Letter};
 use super::kernel::{Key, Queue, Time};
 use super::links::{Arrivals, Inlet, Outlet, Passage};
 use super::record::{Observer, Passed, Record};
-use super::shard::{Carried, Letter};
 use crate::math::Real;
 use crate::signal::Signal;
 
 /// The order of events at one time: the exchange of lock-step. Steps, then predictions, then errors that answer them.
 pub(super) mod rank {
-    pub(in super::super) const TICK: u8 = 0;
-    pub(in super::super) const PREDICTION: u8 = 1;
-    pub(in super::super) const ANSWER: u8 = 2;
-    pub(in super::super) const ERROR: u8 = 3;
-    pub(in super::super) const ACKNOWLEDGED: u8 = 4;
-    pub(in super::super) const RESEND: u8 = 5;
+    pub(in crate::engine) const TICK: u8 = 0;
+    pub(in crate::engine) const PREDICTION: u8 = 1;
+    pub(in crate::engine) const ANSWER: u8 = 2;
+    pub(in crate::engine) const ERROR: u8 = 3;
+    pub(in crate::engine) const ACKNOWLEDGED: u8 = 4;
+    pub(in crate::engine) const RESEND: u8 = 5;
 }
 
 /// The two ends at one neighbour.

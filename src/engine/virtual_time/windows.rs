@@ -19,9 +19,10 @@ use std::sync::{Mutex, MutexGuard};
 use std::thread;
 
 use super::census::Overseer;
+use super::errand::{Errand, Letter, Outcome, Reply, Window};
 use super::kernel::Time;
 use super::record::{EventLog, Record};
-use super::shard::{Letter, Member, Outcome, Window};
+use super::shard::{Member, ask_all};
 use crate::engine::EngineError;
 use crate::settling::StopReason;
 
@@ -39,7 +40,7 @@ pub(super) struct Course {
 /// What a run of windows is told.
 pub(super) struct Windows<'a> {
     /// The first node of every member.
-    pub(super) starts: &'a [u32],
+    pub(super) starts: Vec<u32>,
     pub(super) lookahead: Time,
     pub(super) threads: usize,
     pub(super) log: Option<&'a mut EventLog>,
@@ -53,11 +54,30 @@ pub(super) struct Seat<'a, T, M> {
     next: Option<Time>,
 }
 
-impl<T, M: Member<T>> Seat<'_, T, M> {
-    fn advance(&mut self, until: Time) {
-        let letters = std::mem::take(&mut self.letters);
-        self.outcome = Some(self.member.advance(Window { until, letters }));
+/// All of them are given their window before any answer is awaited.
+fn advance<T, M: Member<T>>(seats: &[Mutex<Seat<'_, T, M>>], until: Time) {
+    let asked: Vec<_> = seats
+        .iter()
+        .map(|seat| {
+            let mut seat = sit(seat);
+            let letters = std::mem::take(&mut seat.letters);
+            let sent = seat.member.send(Errand::Window(Window { until, letters }));
+            (seat, sent)
+        })
+        .collect();
+    for (mut seat, sent) in asked {
+        let answer = sent.and_then(|()| seat.member.answer());
+        seat.outcome = Some(answer.and_then(Reply::outcome));
     }
+}
+
+/// Asks every member for something between two windows.
+pub(super) fn ask_seats<T, M: Member<T>>(
+    seats: &[Mutex<Seat<'_, T, M>>],
+    errand: impl Fn() -> Errand<T>,
+) -> Result<Vec<Reply<T>>, EngineError> {
+    let mut held: Vec<_> = seats.iter().map(sit).collect();
+    ask_all(held.iter_mut().map(|seat| &mut *seat.member), |_| errand())
 }
 
 pub(super) fn sit<'a, 'm, T, M>(seat: &'a Mutex<Seat<'m, T, M>>) -> MutexGuard<'a, Seat<'m, T, M>> {
@@ -76,7 +96,7 @@ impl Windows<'_> {
             seats.map(|member| Mutex::new(Seat { member, letters: Vec::new(), outcome: None, next: None })).collect();
         let threads = self.threads.clamp(1, seats.len());
         if threads == 1 {
-            let mut all = |until| seats.iter().for_each(|seat| sit(seat).advance(until));
+            let mut all = |until| advance(&seats, until);
             return self.drive(&seats, &mut all, overseer);
         }
         let share = |thread: usize| &seats[thread * seats.len() / threads..(thread + 1) * seats.len() / threads];
@@ -89,7 +109,7 @@ impl Windows<'_> {
                     let seats = share(thread);
                     scope.spawn(move || {
                         for until in orders {
-                            seats.iter().for_each(|seat| sit(seat).advance(until));
+                            advance(seats, until);
                             if done.send(()).is_err() {
                                 break;
                             }
@@ -102,7 +122,7 @@ impl Windows<'_> {
                 for (order, _) in &others {
                     order.send(until).expect("a thread ends only when it is left");
                 }
-                share(0).iter().for_each(|seat| sit(seat).advance(until));
+                advance(share(0), until);
                 for (_, done) in &others {
                     done.recv().expect("a thread ends only when it is left");
                 }

@@ -9,6 +9,7 @@
 //!
 //! Every pair of groups of neighbouring layers is joined by a link of its own. Draws are keyed by the numbers of nodes and links.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::clocks::Clock;
@@ -21,7 +22,7 @@ use crate::engine::EngineError;
 use crate::layer::group::Group;
 use crate::layer::{LayerSettings, Voice};
 use crate::math::Real;
-use crate::network::{FeedbackKind, NetworkSpec, Weights};
+use crate::network::{FeedbackKind, NetworkSpec, Parameters};
 use crate::rule::PlannedPhase;
 use crate::signal::{Message, Reading};
 
@@ -45,23 +46,59 @@ pub fn link_number(network: &NetworkSpec, first: usize, from: (usize, usize), to
     first + 2 * (below * upper + above) + usize::from(!up)
 }
 
-/// The nodes with their clocks and links.
-pub(super) fn wiring<T: Real>(
+/// One side of a node, as everybody knows it who knows the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct SideName {
+    /// The link that leads away.
+    pub(in crate::engine) link: u32,
+    /// The node.
+    pub(in crate::engine) from: usize,
+    /// The one next door.
+    pub(in crate::engine) to: usize,
+}
+
+/// The sides of some nodes: node by node, to those below, then to those above.
+pub(in crate::engine) fn sides(network: &NetworkSpec, own: Range<usize>) -> Vec<SideName> {
+    let first_link = first_links(network);
+    let mut sides = Vec::new();
+    for (from, (layer, group)) in network.places().enumerate().skip(own.start).take(own.len()) {
+        if let Some(gap) = layer.checked_sub(1) {
+            for (lower, to) in network.nodes_of(gap).enumerate() {
+                let link = link_number(network, first_link[gap], (layer, group), (gap, lower));
+                sides.push(SideName { link: link as u32, from, to });
+            }
+        }
+        if layer < network.depth() {
+            for (upper, to) in network.nodes_of(layer + 1).enumerate() {
+                let link = link_number(network, first_link[layer], (layer, group), (layer + 1, upper));
+                sides.push(SideName { link: link as u32, from, to });
+            }
+        }
+    }
+    sides
+}
+
+/// The first link of every gap.
+fn first_links(network: &NetworkSpec) -> Vec<usize> {
+    (0..network.depth()).map(|gap| first_link(network, gap)).collect()
+}
+
+/// Some of the nodes with their clocks and links. `weights` are those that lead up from a layer.
+pub(super) fn wiring<'w, T: Real>(
     network: &Arc<NetworkSpec>,
-    weights: &Weights<T>,
+    weights: &dyn Fn(usize) -> Option<&'w Parameters<T>>,
     settings: &VirtualSettings,
+    own: Range<usize>,
 ) -> Vec<Node<T>> {
     assert!(links_in_all(network) <= LINKS_MOST, "links are numbered up to 2^24");
     // In step nothing is ever stale, and as in lock-step `d` itself goes down, whatever the message.
     let voice = if settings.is_in_step() { Voice::Adjoint } else { Voice::Plain(settings.message) };
     let VirtualSettings { rate, optimizer, numerics, .. } = *settings;
     let of_layer = Arc::new(LayerSettings { rate, optimizer, voice, numerics });
-    let (mut first_node, mut first_link) = (vec![0], vec![0]);
+    let first_link = first_links(network);
+    let mut first_node = vec![0];
     for layer in 0..=network.depth() {
         first_node.push(first_node[layer] + network.groups(layer));
-        if layer < network.depth() {
-            first_link.push(first_link[layer] + 2 * network.groups(layer) * network.groups(layer + 1));
-        }
     }
     // The end at (gap, lower) of a link that leads up, or at (gap + 1, upper) of one that leads down.
     let side = |gap: usize, lower: usize, upper: usize, up: bool| {
@@ -74,7 +111,7 @@ pub(super) fn wiring<T: Real>(
         Side::new(Inlet::new(&back), outlet, network.rows(to.0, to.1).len())
     };
     let node = |(id, (layer, own)): (usize, (usize, usize))| {
-        let mut group = Group::new(network, layer, own, weights.get(layer), &of_layer);
+        let mut group = Group::new(network, layer, own, weights(layer), &of_layer);
         group.set_unanswered_most(UNANSWERED_MOST);
         let below = layer
             .checked_sub(1)
@@ -86,7 +123,7 @@ pub(super) fn wiring<T: Real>(
         };
         Node::new(id as u32, group, Clock::new(settings.clock((layer, own)), settings.seed, id), [below, above])
     };
-    network.places().enumerate().map(node).collect()
+    network.places().enumerate().skip(own.start).take(own.len()).map(node).collect()
 }
 
 /// What each node has to compute at a tick, in multiplications of both its products, and for events besides.

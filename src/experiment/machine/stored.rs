@@ -28,7 +28,7 @@ impl<T: Real> Machine<T> {
                 precisions: Vec::new(),
                 states: Vec::new(),
             },
-            Self::Actors(_) | Self::Virtual(_) => {
+            Self::Actors(_) | Self::Virtual(_) | Self::Apart(_) => {
                 let mut snapshot = Snapshot {
                     weights: Vec::new(),
                     optimizers: Vec::new(),
@@ -95,7 +95,7 @@ impl<T: Real> Machine<T> {
                 baseline.install(snapshot.weights);
                 restore(baseline.optimizers(), snapshot.optimizers)
             }
-            Self::Actors(_) | Self::Virtual(_) => {
+            Self::Actors(_) | Self::Virtual(_) | Self::Apart(_) => {
                 let pairs = snapshot.weights.into_iter().zip(snapshot.optimizers);
                 let extracts =
                     pairs.map(|(weights, states): (Parameters<T>, _)| Extract::Weights(weights, Some(states)));
@@ -111,6 +111,7 @@ impl<T: Real> Machine<T> {
                 let installed = parts.into_iter().try_for_each(|part| match self {
                     Self::Actors(engine) => engine.install(part),
                     Self::Virtual(network) => network.install(part),
+                    Self::Apart(network) => network.install(part),
                     Self::Reference(_) | Self::Backprop(_) => Ok(()),
                 });
                 match installed {

@@ -191,8 +191,8 @@ fn tried<T: Real>(config: &Config, problem: &Problem<'_, T>) -> Result<Found<T>,
     let mut machine = assemble::machine_in(config, network, weights.clone(), config.schedule.mode).map_err(failed)?;
     let record = machine.step(*batch, procedure, Purpose::Show).map_err(failed)?;
     let ages = match &machine {
-        Machine::Virtual(network) => {
-            let tallies = network.tallies();
+        Machine::Virtual(_) | Machine::Apart(_) => {
+            let tallies = machine.tallies();
             let oldest = tallies.iter().map(|(_, tally)| tally.age_most.units()).fold(0.0, f64::max);
             let heard: u64 = tallies.iter().map(|(_, tally)| tally.heard).sum();
             let sum: f64 = tallies.iter().map(|(_, tally)| tally.age.units()).sum();

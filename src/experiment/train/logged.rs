@@ -41,17 +41,15 @@ impl<T: Real> Trainer<'_, T> {
         if self.position.step >= self.config.record.event_log as u64 {
             return;
         }
-        if let (Some(Machine::Virtual(network)), Some(mut log)) = (&mut self.machine, self.events.take()) {
+        if let (Some(machine), Some(mut log)) = (&mut self.machine, self.events.take()) {
             log.add(&Record::batch(self.position.step));
-            network.log_to(log);
+            self.events = machine.log_to(log);
         }
     }
 
     /// The batch is over.
     pub(super) fn end_events(&mut self) {
-        if let Some(Machine::Virtual(network)) = &mut self.machine
-            && let Some(log) = network.take_log()
-        {
+        if let Some(log) = self.machine.as_mut().and_then(Machine::take_log) {
             self.events = Some(log);
         }
     }

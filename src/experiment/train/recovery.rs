@@ -105,6 +105,10 @@ impl<T: Real> Trainer<'_, T> {
         let wall_s = self.position.wall_s;
         self.position = position;
         self.position.wall_s = wall_s;
+        // The next machine counts from nothing, and the log of events is cut back to where it begins.
+        self.began_at.links = self.position.links.clone();
+        self.events = None;
+        self.open_events()?;
         (self.checkpoint, self.standing) = checkpoint.unzip();
         self.flush()?;
         self.metrics = Table::resume::<MetricsRow>(&self.run, "metrics.csv", &self.position)?;

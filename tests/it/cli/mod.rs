@@ -50,3 +50,5 @@ mod study;
 mod sweep;
 mod torch;
 mod trained;
+#[cfg(unix)]
+mod virtual_processes;

@@ -255,7 +255,7 @@ fn a_coordinator_that_cant_begin_says_why() {
         ("tcp:0.0.0.0:7400", &[][..], &["not encrypted"][..]),
         ("tcp:127.0.0.1:0", &[], &["give one above 0"]),
         (endpoint.as_str(), &["links.transport=unix"], &["links.transport is `unix`", "linked by `tcp`"]),
-        (endpoint.as_str(), &["workers=1", "schedule.mode=reference"], &["lock-step or free-running"]),
+        (endpoint.as_str(), &["workers=1", "schedule.mode=reference"], &["lock-step, free-running or virtual-time"]),
         (endpoint.as_str(), &["workers=2", "schedule.placement=[[0,1],[1,2]]"], &["layer 1 is named twice"]),
         (endpoint.as_str(), &["workers=2", "schedule.placement=[[0],[2]]"], &["layer 1 is given to no worker"]),
     ] {
