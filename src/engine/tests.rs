@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::actor::Departure;
+use super::actor::Presence;
 use super::*;
 use crate::energy::{Activation, Loss};
 use crate::network::Init;
@@ -55,10 +55,10 @@ fn a_layer_that_has_ended_can_be_told_nothing() {
 
 #[test]
 fn a_layer_that_panics_is_said_to_have_ended() {
-    let whereabouts = Arc::new(Whereabouts::new(vec![(0, None), (1, None)]));
-    let departure = Departure { whereabouts: Arc::clone(&whereabouts), node: 1 };
+    let whereabouts = Arc::new(Whereabouts::new(&[1, 1]));
+    let presence = Presence { whereabouts: Arc::clone(&whereabouts), node: 1 };
     let panics = AssertUnwindSafe(|| {
-        let _departure = departure;
+        let _presence = presence;
         std::panic::resume_unwind(Box::new("a bug"));
     });
     assert!(catch_unwind(panics).is_err());

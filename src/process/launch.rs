@@ -259,7 +259,8 @@ fn assemble<T: Real>(
     };
     let supervisor = Supervisor::start(members, children, Arc::clone(&whereabouts), lost);
     let supervisor = supervisor.map_err(|source| ProcessError::System { what: "a thread", source })?;
-    let coordinator = Coordinator::new(network, &settings, directives, news, whereabouts).of_processes(crew.generation);
+    let coordinator = Coordinator::new(&Arc::new(network.clone()), &settings, directives, news, whereabouts)
+        .of_processes(crew.generation);
     Ok(Engine::spread(runtime, coordinator, crew.batch_most, (conversations, Box::new(supervisor))))
 }
 

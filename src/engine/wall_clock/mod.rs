@@ -144,7 +144,7 @@ impl WallClock {
     }
 
     /// Puts lanes before everything that a layer says; its clock.
-    pub(super) fn impose<T: Real>(&self, layer: usize, links: &mut Links<T>) -> Option<Beat> {
+    pub(super) fn impose<T: Real>(&self, layer: usize, links: &mut Links<T>) -> Option<Box<Beat>> {
         let (laws, keeper, scale) = self.imposed.as_ref()?;
         for (side, upward) in [(&mut links.above, true), (&mut links.below, false)] {
             let Some(gap) = (if upward { Some(layer) } else { layer.checked_sub(1) }) else { continue };
@@ -161,7 +161,7 @@ impl WallClock {
                 other @ (Side::Nobody | Side::Hall(_)) => other,
             };
         }
-        Some(Beat::new(laws.clocks[layer], (laws.seed, layer), keeper.clone(), *scale))
+        Some(Box::new(Beat::new(laws.clocks[layer], (laws.seed, layer), keeper.clone(), *scale)))
     }
 
     /// A layer whose errors may take long to come back.
