@@ -64,3 +64,11 @@ fn a_layer_that_panics_is_said_to_have_ended() {
     assert!(catch_unwind(panics).is_err());
     assert!(whereabouts.to_string().contains("layer 1 has ended"), "{whereabouts}");
 }
+
+/// There may be a million of them. A task of tokio takes 96 bytes beside what it holds, and is laid out in steps of 128.
+#[test]
+fn an_actor_that_waits_between_phases_is_small() {
+    let (task, actor) = (size_of::<actor::Life<f32>>(), size_of::<Actor<f32>>());
+    assert!(task <= 32, "the task of an idle actor holds {task} bytes");
+    assert!(actor <= 560, "an actor is of {actor} bytes before it has been shown anything");
+}
