@@ -2,9 +2,12 @@
 //! are the layer's (`crate::layer`); all decisions about order are the schedule's (`lock_step`, `free_running`).
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::error::{Loss, Severed};
 use super::hall::Seat;
@@ -84,22 +87,26 @@ impl<T> Links<T> {
     }
 }
 
-/// A group of neurons (a whole layer if it is not cut), its mailboxes, and its line to the coordinator.
-pub(super) struct Actor<T> {
-    pub(super) layer: Group<T>,
-    /// Its index among all groups of the network.
-    pub(super) node: usize,
-    pub(super) links: Links<T>,
-    pub(super) directives: Hearer<T>,
+/// What all actors of one process share.
+pub(super) struct Common<T> {
     pub(super) news: mpsc::Sender<News<T>>,
-    pub(super) whereabouts: Arc<Whereabouts>,
     /// Of all groups that run free in this process.
     pub(super) outstanding: Arc<Outstanding>,
     pub(super) schedule: Schedule,
     /// Polls of an empty mailbox before the task parks: worth it where another thread is about to send.
     pub(super) polls_before_parking: u32,
+}
+
+/// A group of neurons (a whole layer if it is not cut), its mailboxes, and its line to the coordinator.
+pub(super) struct Actor<T> {
+    /// Dropped before its links, so that neighbours who notice find it said where it has gone.
+    pub(super) presence: Presence,
+    pub(super) layer: Group<T>,
+    pub(super) links: Links<T>,
+    pub(super) directives: Hearer<T>,
+    pub(super) common: Arc<Common<T>>,
     /// When it acts, where that is imposed.
-    pub(super) beat: Option<Beat>,
+    pub(super) beat: Option<Box<Beat>>,
     /// What is seen of it on the wall clock.
     pub(super) recorder: Recorder<T>,
 }
@@ -114,44 +121,87 @@ pub(super) enum After<T> {
     Broken,
 }
 
-/// Runs until the coordinator drops its end of the directives.
+/// The task of an actor: runs until the coordinator drops its end of the directives.
 ///
-/// A task is as large as the largest that it holds while it waits, and there may be a million: so the actor and what is rare are boxed,
-/// and nothing large lives across an `await`.
-pub(super) async fn run<T: Real>(mut actor: Box<Actor<T>>) {
-    let _departure = Departure { whereabouts: Arc::clone(&actor.whereabouts), node: actor.node };
-    let mut pending: Option<Box<Directive<T>>> = None;
+/// There may be a million that wait for a directive, and a task is as large as the largest that it holds while it waits. So what every
+/// actor has between phases is written as a state by hand, as small as it can be, and the rest is made when it is needed and given back.
+pub(super) enum Life<T> {
+    /// Waits for a directive.
+    Idle(Box<Actor<T>>),
+    /// Is amid a phase, or waits until the coordinator has read other news.
+    Busy(Deeds<T>),
+    /// Has ended.
+    Over,
+}
+
+/// What leads back to the actor, or to its end.
+type Deeds<T> = Pin<Box<dyn Future<Output = Option<Box<Actor<T>>>> + Send>>;
+
+impl<T: Real> Life<T> {
+    pub(super) fn begin(actor: Actor<T>) -> Self {
+        actor.waits(Awaits::Directive);
+        Self::Idle(Box::new(actor))
+    }
+}
+
+impl<T: Real> Future for Life<T> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let deed = match &mut *self {
+                Self::Idle(actor) => {
+                    ready!(actor.directives.poll_next(context)).map(|directive| actor.hear_directive(directive))
+                }
+                Self::Busy(deeds) => {
+                    *self = ready!(deeds.as_mut().poll(context)).map_or(Self::Over, Self::Idle);
+                    continue;
+                }
+                Self::Over => return Poll::Ready(()),
+            };
+            *self = match (std::mem::replace(&mut *self, Self::Over), deed) {
+                (Self::Idle(actor), Some(Deed::Done)) => Self::Idle(actor),
+                (Self::Idle(actor), Some(Deed::Say(news))) => Self::Busy(Box::pin(tell(actor, news))),
+                (Self::Idle(actor), Some(Deed::Phase)) => Self::Busy(Box::pin(pass_phases(actor))),
+                _ => Self::Over,
+            };
+        }
+    }
+}
+
+/// Tells the coordinator, which may be gone; then nobody is left to be told.
+async fn tell<T: Real>(actor: Box<Actor<T>>, news: News<T>) -> Option<Box<Actor<T>>> {
+    actor.say(news).await;
+    Some(actor)
+}
+
+/// One phase, and those that follow on it at once; nothing if the actor has come to its end.
+async fn pass_phases<T: Real>(mut actor: Box<Actor<T>>) -> Option<Box<Actor<T>>> {
     loop {
-        let deed = match pending.take() {
-            Some(directive) => actor.obey(*directive),
-            None => match actor.next_directive().await {
-                Some(directive) => actor.obey(directive),
-                None => break,
-            },
+        let after = match actor.common.schedule {
+            Schedule::LockStep => lock_step::phase(&mut actor).await,
+            Schedule::FreeRunning if actor.layer.is_cut() => Box::pin(free_groups::phase(&mut actor)).await,
+            Schedule::FreeRunning => Box::pin(free_running::phase(&mut actor)).await,
+        };
+        let deed = match after {
+            After::Directive(directive) => actor.obey(*directive),
+            After::Dismissed => return None,
+            After::Broken => {
+                actor.say(News::LinkBroken(actor.layer.index())).await;
+                return None;
+            }
         };
         match deed {
-            Deed::Done => {}
+            Deed::Phase => {}
+            Deed::Done => break,
             Deed::Say(news) => {
-                // The coordinator may be gone; then nobody is left to be told.
-                let _ = actor.news.send(news).await;
-            }
-            Deed::Phase => {
-                let after = match actor.schedule {
-                    Schedule::LockStep => lock_step::phase(&mut actor).await,
-                    Schedule::FreeRunning if actor.layer.is_cut() => Box::pin(free_groups::phase(&mut actor)).await,
-                    Schedule::FreeRunning => Box::pin(free_running::phase(&mut actor)).await,
-                };
-                match after {
-                    After::Directive(directive) => pending = Some(directive),
-                    After::Dismissed => break,
-                    After::Broken => {
-                        let _ = actor.news.send(News::LinkBroken(actor.layer.index())).await;
-                        break;
-                    }
-                }
+                actor.say(news).await;
+                break;
             }
         }
     }
+    actor.waits(Awaits::Directive);
+    Some(actor)
 }
 
 /// What a directive leads to.
@@ -161,13 +211,20 @@ enum Deed<T> {
     Phase,
 }
 
-/// Says where the layer has gone before its neighbours can notice, also when it panics.
-pub(super) struct Departure {
+/// An actor's line on the page of who waits for whom. Its end says that the actor has ended, also when it panics.
+pub(super) struct Presence {
     pub(super) whereabouts: Arc<Whereabouts>,
+    /// Its index among all groups of the network.
     pub(super) node: usize,
 }
 
-impl Drop for Departure {
+impl Presence {
+    pub(super) fn goes_on(&self) {
+        self.whereabouts.goes_on(self.node);
+    }
+}
+
+impl Drop for Presence {
     fn drop(&mut self) {
         self.whereabouts.ends(self.node);
     }
@@ -179,14 +236,22 @@ impl<T: Real> Actor<T> {
     }
 
     pub(super) fn waits(&self, awaits: Awaits) {
-        self.whereabouts.waits(self.node, awaits, self.phase(), self.layer.step());
+        self.presence.whereabouts.waits(self.presence.node, awaits, self.phase(), self.layer.step());
     }
 
     pub(super) async fn next_directive(&mut self) -> Option<Directive<T>> {
         self.waits(Awaits::Directive);
         let directive = self.directives.next().await;
-        self.whereabouts.goes_on(self.node);
+        self.presence.goes_on();
         directive
+    }
+
+    /// Takes in a directive between phases.
+    fn hear_directive(&mut self, directive: Directive<T>) -> Deed<T> {
+        self.presence.goes_on();
+        let deed = self.obey(directive);
+        self.waits(Awaits::Directive);
+        deed
     }
 
     /// Tells the layer of a directive that is the schedule's: it says nothing to the mathematics, but a journal has it.
@@ -203,15 +268,24 @@ impl<T: Real> Actor<T> {
 
     /// Sends a report; false if the coordinator is gone.
     pub(super) fn report(&self, report: Report) -> impl Future<Output = bool> {
-        let news = News::Report(Box::new(report));
-        async move { self.news.send(news).await.is_ok() }
+        self.say(News::Report(Box::new(report)))
+    }
+
+    /// Tells the coordinator; false if it is gone.
+    pub(super) async fn say(&self, news: News<T>) -> bool {
+        match self.common.news.try_send(news) {
+            Ok(()) => true,
+            Err(TrySendError::Closed(_)) => false,
+            // Boxed, for those who have to wait: the others need no room for it.
+            Err(TrySendError::Full(news)) => Box::pin(self.common.news.send(news)).await.is_ok(),
+        }
     }
 
     fn obey(&mut self, directive: Directive<T>) -> Deed<T> {
         let begins = matches!(directive, Directive::Begin(_));
         if let Directive::Extract(wanted @ (Wanted::Clock | Wanted::Sightings)) = directive {
             let seen = Extract::Seen(Box::new(self.recorder.hand_out(wanted, self.layer.state())));
-            return Deed::Say(News::Extract(self.node, Box::new(seen)));
+            return Deed::Say(News::Extract(self.presence.node, Box::new(seen)));
         }
         if begins {
             self.recorder.begins();
@@ -223,7 +297,7 @@ impl<T: Real> Actor<T> {
         match heard {
             Ok(None) if begins => Deed::Phase,
             Ok(None) => Deed::Done,
-            Ok(Some(extract)) => Deed::Say(News::Extract(self.node, Box::new(extract))),
+            Ok(Some(extract)) => Deed::Say(News::Extract(self.presence.node, Box::new(extract))),
             Err(fault) => Deed::Say(News::Fault(fault)),
         }
     }

@@ -29,7 +29,7 @@ use crate::transaction;
 /// One end of every line to the layers.
 pub(crate) struct Coordinator<T> {
     pub(super) schedule: Schedule,
-    pub(super) network: NetworkSpec,
+    pub(super) network: Arc<NetworkSpec>,
     /// The first node of every layer; its groups follow in order.
     pub(super) first_nodes: Vec<usize>,
     pub(super) watchdog: Watchdog,
@@ -54,7 +54,7 @@ const WORD_OF_A_LOSS: Duration = Duration::from_secs(2);
 
 impl<T: Real> Coordinator<T> {
     pub(crate) fn new(
-        network: &NetworkSpec,
+        network: &Arc<NetworkSpec>,
         settings: &EngineSettings,
         directives: Vec<Teller<T>>,
         news: mpsc::Receiver<News<T>>,
@@ -68,7 +68,7 @@ impl<T: Real> Coordinator<T> {
             Some(here)
         };
         let first_nodes = (0..=network.depth()).scan(0, nodes_before).collect();
-        let network = network.clone();
+        let network = Arc::clone(network);
         let outstanding = Arc::default();
         Self {
             schedule,

@@ -56,7 +56,7 @@ async fn wave<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
         // Every share is one of this phase.
         let due = |signal: &Signal<T>| signal.stamp.phase == phase;
         loop {
-            seat.look(&actor.outstanding);
+            seat.look(&actor.common.outstanding);
             if (0..seat.speakers()).all(|speaker| seat.hear(speaker, due).unwrap_or(false)) {
                 break;
             }
@@ -73,9 +73,9 @@ async fn wave<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
     }
     actor.layer.forward();
     if let (Some(seat), Some(prediction)) = (actor.links.above.seat(), actor.layer.speak_prediction()) {
-        seat.publish(prediction, &actor.outstanding)?;
+        seat.publish(prediction, &actor.common.outstanding)?;
     }
-    actor.whereabouts.goes_on(actor.node);
+    actor.presence.goes_on();
     Ok(())
 }
 
@@ -94,7 +94,7 @@ async fn relax<T: Real>(actor: &mut Actor<T>, mut settler: Settler) -> After<T> 
         }
         if has_news(actor, phase) {
             if !std::mem::replace(&mut counted, true) {
-                actor.outstanding.add();
+                actor.common.outstanding.add();
             }
             look(actor, false);
             settler.stir();
@@ -105,7 +105,7 @@ async fn relax<T: Real>(actor: &mut Actor<T>, mut settler: Settler) -> After<T> 
         let residual = actor.layer.residual();
         if actor.layer.is_bad() && settler.repose() != Repose::Halted {
             settler.halt();
-            if actor.news.send(News::Bad(phase)).await.is_err() {
+            if !actor.say(News::Bad(phase)).await {
                 return After::Dismissed;
             }
         }
@@ -113,7 +113,7 @@ async fn relax<T: Real>(actor: &mut Actor<T>, mut settler: Settler) -> After<T> 
         match settler.turn(residual, actor.layer.step(), standing) {
             Turn::Move => {
                 actor.step();
-                actor.whereabouts.goes_on(actor.node);
+                actor.presence.goes_on();
                 if speak(actor, &mut settler).is_err() {
                     return After::Broken;
                 }
@@ -154,7 +154,7 @@ pub(super) fn is_over<T: Real>(actor: &Actor<T>) -> bool {
 
 /// Is not outstanding any more; who is the last one says so. False if the coordinator is gone.
 pub(super) async fn rests<T: Real>(actor: &Actor<T>) -> bool {
-    !actor.outstanding.rests() || actor.news.send(News::Quiet(actor.phase())).await.is_ok()
+    !actor.common.outstanding.rests() || actor.say(News::Quiet(actor.phase())).await
 }
 
 /// A directive in the middle of a phase; the end of the phase if it is another one. `counted`: the group is not at rest.
@@ -205,8 +205,8 @@ pub(super) fn look<T: Real>(actor: &mut Actor<T>, all: bool) {
         let mut heard = (0..seat.speakers()).map(|speaker| seat.hear(speaker, due).unwrap_or(false));
         if partly { heard.any(|heard| heard) } else { heard.all(|heard| heard) }
     };
-    let below = actor.links.below.seat().filter(|seat| ready(seat, &actor.outstanding, false));
-    let above = actor.links.above.seat().filter(|seat| ready(seat, &actor.outstanding, partly));
+    let below = actor.links.below.seat().filter(|seat| ready(seat, &actor.common.outstanding, false));
+    let above = actor.links.above.seat().filter(|seat| ready(seat, &actor.common.outstanding, partly));
     if let Some(seat) = below {
         let gathered = gather(seat, actor.layer.gather_current());
         actor.layer.hear_gathered_current(gathered);
@@ -237,13 +237,13 @@ pub(super) fn speak<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -> Res
     if actor.layer.has_new_prediction()
         && let (Some(seat), Some(prediction)) = (actor.links.above.seat(), actor.layer.speak_prediction())
     {
-        seat.publish(prediction, &actor.outstanding)?;
+        seat.publish(prediction, &actor.common.outstanding)?;
         settler.stir();
     }
     if actor.layer.has_new_error()
         && let (Some(seat), Some(error)) = (actor.links.below.seat(), actor.layer.speak_error())
     {
-        seat.publish(error, &actor.outstanding)?;
+        seat.publish(error, &actor.common.outstanding)?;
         settler.stir();
     }
     Ok(())
@@ -265,7 +265,7 @@ pub(super) async fn sleep<T: Real>(actor: &mut Actor<T>, settler: &mut Settler, 
     .await;
     // A recount is answered without moving: the watchdog must not take it for progress.
     if !matches!(heard, Some(Some(Directive::Recount))) {
-        actor.whereabouts.goes_on(actor.node);
+        actor.presence.goes_on();
     }
     match heard {
         None => Ok(()),

@@ -43,7 +43,7 @@ pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
 async fn wave<T: Real>(actor: &mut Actor<T>) -> Result<bool, Broken> {
     if let Some(inbox) = actor.links.below.inbox() {
         actor.waits(Awaits::Prediction);
-        let prediction = take(inbox, actor.phase(), actor.polls_before_parking).await?;
+        let prediction = take(inbox, actor.phase(), actor.common.polls_before_parking).await?;
         actor.layer.hear_prediction(prediction);
     }
     if let Some(beat) = &mut actor.beat {
@@ -53,7 +53,7 @@ async fn wave<T: Real>(actor: &mut Actor<T>) -> Result<bool, Broken> {
     if let (Some(outbox), Some(prediction)) = (actor.links.above.outbox(), actor.layer.speak_prediction()) {
         outbox.send(prediction)?;
     }
-    actor.whereabouts.goes_on(actor.node);
+    actor.presence.goes_on();
     let report = Report { repose: Repose::Settled, ..actor.layer.report() };
     Ok(actor.report(report).await)
 }
@@ -78,7 +78,7 @@ async fn relax<T: Real>(actor: &mut Actor<T>, mut settler: Settler) -> After<T> 
         match settler.turn(residual, actor.layer.step(), standing) {
             Turn::Move => {
                 actor.step();
-                actor.whereabouts.goes_on(actor.node);
+                actor.presence.goes_on();
                 if speak(actor, &mut settler).is_err() {
                     return After::Broken;
                 }
@@ -178,7 +178,7 @@ pub(super) async fn rest<T: Real>(actor: &mut Actor<T>, settler: &mut Settler) -
     .await;
     // A recount is answered without moving: the watchdog must not take it for progress.
     if !matches!(directive, Some(Some(Directive::Recount))) {
-        actor.whereabouts.goes_on(actor.node);
+        actor.presence.goes_on();
     }
     match directive {
         None => None,

@@ -115,122 +115,136 @@ impl<T> Hall<T> {
     }
 }
 
-/// One group's seat in two halls: where it speaks and where it listens. Both are with the same layer next door.
+/// One group's seat in a pair of halls: it speaks in one and listens in the other. Both are with the same layer next door.
 #[derive(Debug)]
 pub(super) struct Seat<T> {
-    speaks: Arc<Hall<T>>,
-    listens: Arc<Hall<T>>,
-    /// Its number in its own layer.
-    own: usize,
+    halls: Pair<T>,
     /// Rounds heard.
     rounds: u64,
+    /// Its number in its own layer; half a word, since a seat is one of as many as there are groups.
+    own: u32,
     /// The way in which it speaks.
     direction: Direction,
     /// To every listener, where links take their time.
     ways: Option<Box<[Way<T>]>>,
 }
 
-/// Counts what is said in one hall.
+/// Counts what is said in a pair of halls.
 #[derive(Debug)]
-pub(super) struct Counter<T>(Arc<Hall<T>>);
+pub(super) struct Counter<T>(Pair<T>);
 
 impl<T> Counter<T> {
-    /// Links through this hall, from each speaker to each listener.
+    /// Links through these halls, from each speaker to each listener.
     pub(super) fn links(&self) -> usize {
-        self.0.speakers * self.0.listeners.len()
+        self.0.0.iter().map(|hall| hall.speakers * hall.listeners.len()).sum()
     }
 
     /// Messages so far: what was said, times those who hear it.
     pub(super) fn messages(&self) -> u64 {
-        self.0.said.load(SeqCst) * self.0.listeners.len() as u64
+        self.0.0.iter().map(|hall| hall.said.load(SeqCst) * hall.listeners.len() as u64).sum()
     }
 }
 
 /// The seats of all groups of two neighbouring layers, of the lower and of the upper one, and what counts between them. `apart`: what is
 /// said does not reach everybody at once.
-pub(super) fn seats<T>(lower: usize, upper: usize, apart: bool) -> ([Vec<Seat<T>>; 2], [Counter<T>; 2]) {
-    let (up, down) = (Arc::new(Hall::new(lower, upper, apart)), Arc::new(Hall::new(upper, lower, apart)));
-    let below = (0..lower).map(|own| Seat::new([&up, &down], own, Direction::Up)).collect();
-    let above = (0..upper).map(|own| Seat::new([&down, &up], own, Direction::Down)).collect();
-    ([below, above], [Counter(up), Counter(down)])
+pub(super) fn seats<T>(lower: usize, upper: usize, apart: bool) -> ([Vec<Seat<T>>; 2], Counter<T>) {
+    let halls = Pair(Arc::new([Hall::new(lower, upper, apart), Hall::new(upper, lower, apart)]));
+    let below = (0..lower).map(|own| halls.seat(Direction::Up, own)).collect();
+    let above = (0..upper).map(|own| halls.seat(Direction::Down, own)).collect();
+    ([below, above], Counter(halls))
 }
 
-/// This process' pair of halls between two layers that have groups elsewhere, too: up and down.
+/// The halls between two layers, up and down.
 #[derive(Debug)]
-pub(super) struct Pair<T>([Arc<Hall<T>>; 2]);
+pub(super) struct Pair<T>(Arc<[Hall<T>; 2]>);
 
 impl<T> Clone for Pair<T> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self(Arc::clone(&self.0))
     }
 }
 
 impl<T> Pair<T> {
-    /// Halls for so many groups of the lower and of the upper layer, wherever they live, with these listeners elsewhere.
+    /// Halls for so many groups of the lower and of the upper layer that live in several processes, with these listeners elsewhere.
     pub(super) fn new(lower: usize, upper: usize, [up, down]: [Vec<mpsc::Sender<Said<T>>>; 2]) -> Self {
-        let hall = |speakers, listeners, elsewhere| {
-            Arc::new(Hall { elsewhere: Some(Mutex::new(elsewhere)), ..Hall::new(speakers, listeners, false) })
+        let hall = |speakers, listeners, elsewhere| Hall {
+            elsewhere: Some(Mutex::new(elsewhere)),
+            ..Hall::new(speakers, listeners, false)
         };
-        Self([hall(lower, upper, up), hall(upper, lower, down)])
+        Self(Arc::new([hall(lower, upper, up), hall(upper, lower, down)]))
     }
 
     /// The seat of a group that lives here and speaks in this direction.
     pub(super) fn seat(&self, direction: Direction, own: usize) -> Seat<T> {
-        let [up, down] = &self.0;
-        Seat::new(if direction == Direction::Up { [up, down] } else { [down, up] }, own, direction)
+        let own = u32::try_from(own).expect("a layer has fewer than four billion groups");
+        Seat { halls: self.clone(), rounds: 0, own, direction, ways: None }
+    }
+
+    /// Where groups speak in this direction, and where they listen.
+    fn of(&self, direction: Direction) -> [&Hall<T>; 2] {
+        let [up, down] = &*self.0;
+        if direction == Direction::Up { [up, down] } else { [down, up] }
     }
 
     /// Says what a group elsewhere has said.
     pub(super) fn pass_on(&self, direction: Direction, speaker: usize, signal: Signal<T>) -> Result<(), Broken> {
-        self.0[usize::from(direction == Direction::Down)].put(speaker, signal)
+        self.of(direction)[0].put(speaker, signal)
     }
 
     /// Somebody elsewhere is gone.
     pub(super) fn close(&self) {
-        self.0.iter().for_each(|hall| hall.close());
+        self.0.iter().for_each(Hall::close);
     }
 }
 
 impl<T> Seat<T> {
-    fn new([speaks, listens]: [&Arc<Hall<T>>; 2], own: usize, direction: Direction) -> Self {
-        Self { speaks: Arc::clone(speaks), listens: Arc::clone(listens), own, rounds: 0, direction, ways: None }
-    }
-
     /// From now on what it says takes its time: `lane` puts what imposes that before the place at which a listener, named by its group,
     /// will find it. To be called where seats are `apart`, before anything is said.
     pub(super) fn impose(&mut self, outstanding: &Arc<Outstanding>, lane: impl Fn(usize, Outbox<T>) -> Outbox<T>)
     where
         T: Real,
     {
-        let (hall, own) = (&self.speaks, self.own);
-        let way = |listener| Way::new(hall, (own, listener), outstanding, |target| lane(listener, target));
-        self.ways = Some((0..hall.listeners.len()).map(way).collect());
+        let from = (&self.halls, self.direction, self.own());
+        let way = |listener| Way::new(from, listener, outstanding, |target| lane(listener, target));
+        self.ways = Some((0..self.speaks().listeners.len()).map(way).collect());
+    }
+
+    fn speaks(&self) -> &Hall<T> {
+        self.halls.of(self.direction)[0]
+    }
+
+    fn listens(&self) -> &Hall<T> {
+        self.halls.of(self.direction)[1]
+    }
+
+    fn own(&self) -> usize {
+        self.own as usize
     }
 
     /// How many speak to it.
     pub(super) fn speakers(&self) -> usize {
-        self.listens.speakers
+        self.listens().speakers
     }
 
     /// Says the signal of this round, here and wherever else somebody listens.
     pub(super) fn say(&self, signal: Signal<T>) -> Result<(), Broken> {
-        if let Some(elsewhere) = &self.speaks.elsewhere {
+        if let Some(elsewhere) = &self.speaks().elsewhere {
             for process in elsewhere.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                let said = Said { direction: self.direction, group: self.own, signal: signal.share() };
+                let said = Said { direction: self.direction, group: self.own(), signal: signal.share() };
                 // Room for more than a round: who has not taken the last one yet is gone, or has answered what was never said.
                 process.try_send(said).map_err(|_| Broken)?;
             }
         }
-        self.speaks.put(self.own, signal)
+        self.speaks().put(self.own(), signal)
     }
 
     /// Polls until everybody has spoken in the next round.
     pub(super) fn poll_round(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        let hall = &*self.listens;
+        let hall = self.listens();
         let due = (self.rounds + 1) * hall.speakers as u64;
         let mut complete = hall.said.load(SeqCst) >= due;
         if !complete {
-            hall.listeners[self.own].waker.register(context.waker());
+            hall.listeners[self.own()].waker.register(context.waker());
             complete = hall.said.load(SeqCst) >= due;
         }
         if complete {
@@ -245,7 +259,7 @@ impl<T> Seat<T> {
 
     /// Says what replaces whatever was said before. Every listener for whom nothing was new has something outstanding now.
     pub(super) fn publish(&self, signal: Signal<T>, outstanding: &Outstanding) -> Result<(), Broken> {
-        let hall = &*self.speaks;
+        let hall = self.speaks();
         if hall.closed.load(SeqCst) {
             return Err(Broken);
         }
@@ -254,7 +268,7 @@ impl<T> Seat<T> {
             return ways.iter().try_for_each(|way| way.send(signal.share()));
         }
         hall.phase.fetch_max(signal.stamp.phase, SeqCst);
-        let before = hall.place(self.own, 0).replace(signal);
+        let before = hall.place(self.own(), 0).replace(signal);
         drop(before);
         for listener in &hall.listeners {
             // Counted before it can be seen: see `Outstanding`.
@@ -270,13 +284,13 @@ impl<T> Seat<T> {
 
     /// True if something that may be heard in this phase has come since [`Seat::look`].
     pub(super) fn has_news(&self, phase: u64) -> bool {
-        let hall = &*self.listens;
-        hall.listeners[self.own].marks.load(SeqCst) > 0 && hall.phase.load(SeqCst) <= phase
+        let hall = self.listens();
+        hall.listeners[self.own()].marks.load(SeqCst) > 0 && hall.phase.load(SeqCst) <= phase
     }
 
     /// Takes the mark away that something is new; whoever does this is counted as outstanding itself.
     pub(super) fn look(&self, outstanding: &Outstanding) {
-        for _ in 0..self.listens.listeners[self.own].marks.swap(0, SeqCst) {
+        for _ in 0..self.listens().listeners[self.own()].marks.swap(0, SeqCst) {
             outstanding.withdraw();
         }
     }
@@ -285,25 +299,24 @@ impl<T> Seat<T> {
     pub(super) fn poll_news(&self, phase: u64, context: &mut Context<'_>) -> Poll<()> {
         let ready = || self.has_news(phase) || self.is_over();
         if !ready() {
-            self.listens.listeners[self.own].waker.register(context.waker());
+            self.listens().listeners[self.own()].waker.register(context.waker());
         }
         if ready() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// True if somebody of either layer is gone.
     pub(super) fn is_over(&self) -> bool {
-        self.listens.closed.load(SeqCst)
+        self.listens().closed.load(SeqCst)
     }
 
     /// What a speaker last said.
     pub(super) fn hear<R>(&self, speaker: usize, hear: impl FnOnce(&Signal<T>) -> R) -> Option<R> {
-        self.listens.place(speaker, self.own).as_ref().map(hear)
+        self.listens().place(speaker, self.own()).as_ref().map(hear)
     }
 }
 
 impl<T> Drop for Seat<T> {
     fn drop(&mut self) {
-        self.speaks.close();
-        self.listens.close();
+        self.halls.close();
     }
 }

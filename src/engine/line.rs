@@ -1,9 +1,8 @@
 //! The line on which the coordinator tells one layer, or one group, what to do: reliable, in order, read before signals.
 //!
-//! A line that has nothing to say costs some eighty bytes. A general channel reserves a block of places for messages, several thousand
+//! A line that has nothing to say costs some fifty bytes, one that has, a link in a chain for each directive. A general channel reserves a block of places for messages, several thousand
 //! bytes here, which a million neurons would each pay for.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
@@ -15,10 +14,17 @@ const WAITING_MOST: usize = 64;
 
 #[derive(Debug)]
 struct Inner<T> {
-    waiting: VecDeque<Directive<T>>,
+    first: Option<Box<Waiting<T>>>,
     waker: Option<Waker>,
     /// One of the two ends is gone.
     closed: bool,
+}
+
+/// A directive that waits, and those behind it.
+#[derive(Debug)]
+struct Waiting<T> {
+    directive: Directive<T>,
+    next: Option<Box<Waiting<T>>>,
 }
 
 type Shared<T> = Arc<Mutex<Inner<T>>>;
@@ -57,7 +63,7 @@ pub(super) enum Heard<T> {
 
 /// Both ends of a new line.
 pub(crate) fn line<T>() -> (Teller<T>, Hearer<T>) {
-    let shared = Arc::new(Mutex::new(Inner { waiting: VecDeque::new(), waker: None, closed: false }));
+    let shared = Arc::new(Mutex::new(Inner { first: None, waker: None, closed: false }));
     (Teller(Arc::clone(&shared)), Hearer(shared))
 }
 
@@ -69,10 +75,14 @@ impl<T> Teller<T> {
             if inner.closed {
                 return Err(Untold::Gone);
             }
-            if inner.waiting.len() == WAITING_MOST {
+            let (mut count, mut end) = (0, &mut inner.first);
+            while let Some(waiting) = end {
+                (count, end) = (count + 1, &mut waiting.next);
+            }
+            if count == WAITING_MOST {
                 return Err(Untold::Full(directive));
             }
-            inner.waiting.push_back(directive);
+            *end = Some(Box::new(Waiting { directive, next: None }));
             inner.waker.take()
         };
         if let Some(waker) = waker {
@@ -89,12 +99,10 @@ impl<T> Hearer<T> {
     }
 
     fn take(inner: &mut Inner<T>) -> Heard<T> {
-        match inner.waiting.pop_front() {
-            Some(directive) => {
-                if inner.waiting.is_empty() {
-                    // An idle line holds no room for what may come.
-                    inner.waiting = VecDeque::new();
-                }
+        match inner.first.take() {
+            Some(waiting) => {
+                let Waiting { directive, next } = *waiting;
+                inner.first = next;
                 Heard::Directive(directive)
             }
             None if inner.closed => Heard::Over,

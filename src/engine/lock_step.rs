@@ -54,7 +54,7 @@ pub(super) async fn phase<T: Real>(actor: &mut Actor<T>) -> After<T> {
 async fn forward<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
     hear_prediction(actor).await?;
     actor.layer.forward();
-    actor.whereabouts.goes_on(actor.node);
+    actor.presence.goes_on();
     say_prediction(actor)
 }
 
@@ -68,7 +68,7 @@ async fn exchange<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
         actor.links.below.say(error)?;
     }
     hear_error(actor).await?;
-    actor.whereabouts.goes_on(actor.node);
+    actor.presence.goes_on();
     Ok(())
 }
 
@@ -85,7 +85,7 @@ async fn hear_prediction<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
     match &mut actor.links.below {
         Side::Nobody => {}
         Side::Mail(_, inbox) => {
-            let prediction = take(inbox, due.0, actor.polls_before_parking).await?;
+            let prediction = take(inbox, due.0, actor.common.polls_before_parking).await?;
             in_turn(due, &prediction)?;
             actor.layer.hear_prediction(prediction);
         }
@@ -104,7 +104,7 @@ async fn hear_error<T: Real>(actor: &mut Actor<T>) -> Result<(), Broken> {
     match &mut actor.links.above {
         Side::Nobody => {}
         Side::Mail(_, inbox) => {
-            let error = take(inbox, due.0, actor.polls_before_parking).await?;
+            let error = take(inbox, due.0, actor.common.polls_before_parking).await?;
             in_turn(due, &error)?;
             actor.layer.hear_error(error);
         }

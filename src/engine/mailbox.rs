@@ -10,7 +10,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
@@ -46,7 +45,8 @@ pub struct Broken;
 #[derive(Debug)]
 struct Inner<T> {
     delivery: Delivery,
-    waiting: VecDeque<Signal<T>>,
+    /// In order; never more than a few.
+    waiting: Vec<Signal<T>>,
     waker: Option<Waker>,
     held: bool,
     closed: bool,
@@ -57,7 +57,11 @@ struct Inner<T> {
 impl<T> Inner<T> {
     /// Something can be heard in `phase`.
     fn ready(&self, phase: u64) -> bool {
-        !self.held && self.waiting.front().is_some_and(|signal| signal.stamp.phase <= phase)
+        !self.held && self.waiting.first().is_some_and(|signal| signal.stamp.phase <= phase)
+    }
+
+    fn take(&mut self) -> Option<Signal<T>> {
+        (!self.waiting.is_empty()).then(|| self.waiting.remove(0))
     }
 
     /// The sender is gone and everything it sent was taken.
@@ -89,8 +93,7 @@ pub struct Inbox<T>(Shared<T>);
 
 /// A mailbox's two ends.
 pub fn mailbox<T>(delivery: Delivery) -> (Outbox<T>, Inbox<T>) {
-    let waiting = VecDeque::with_capacity(AHEAD_MOST);
-    let inner = Inner { delivery, waiting, waker: None, held: false, closed: false, detour: None };
+    let inner = Inner { delivery, waiting: Vec::new(), waker: None, held: false, closed: false, detour: None };
     let shared = Arc::new(Mutex::new(inner));
     (Outbox(Arc::clone(&shared)), Inbox(shared))
 }
@@ -98,7 +101,7 @@ pub fn mailbox<T>(delivery: Delivery) -> (Outbox<T>, Inbox<T>) {
 impl<T> Outbox<T> {
     /// A sending end whose signals go by a detour; nobody hears from its own mailbox.
     pub(super) fn by(detour: Arc<dyn Detour<T>>) -> Self {
-        let (delivery, waiting) = (Delivery::NewestWins, VecDeque::new());
+        let (delivery, waiting) = (Delivery::NewestWins, Vec::new());
         let inner = Inner { delivery, waiting, waker: None, held: false, closed: false, detour: Some(detour) };
         Self(Arc::new(Mutex::new(inner)))
     }
@@ -134,11 +137,13 @@ impl<T> Outbox<T> {
                 Delivery::InOrder if inner.waiting.len() == AHEAD_MOST => return Err(Broken),
                 Delivery::InOrder => Sent::Delivered,
                 Delivery::NewestWins => {
-                    replaced = inner.waiting.pop_front();
+                    replaced = inner.take();
                     replaced.as_ref().map_or(Sent::Delivered, |old| Sent::Replaced(old.stamp.version))
                 }
             };
-            inner.waiting.push_back(signal);
+            // Mostly one waits: room for more is made when more do.
+            inner.waiting.reserve_exact(1);
+            inner.waiting.push(signal);
             (inner.waker.take(), sent)
         };
         drop(replaced);
@@ -153,14 +158,14 @@ impl<T> Inbox<T> {
     /// The next signal, if one waits and `phase` has come: a signal of a later phase stays where it is.
     pub fn try_take(&self, phase: u64) -> Option<Signal<T>> {
         let mut inner = lock(&self.0);
-        if inner.ready(phase) { inner.waiting.pop_front() } else { None }
+        if inner.ready(phase) { inner.take() } else { None }
     }
 
     /// Polls for the next signal of a phase up to `phase`.
     pub fn poll_take(&self, phase: u64, context: &mut Context<'_>) -> Poll<Result<Signal<T>, Broken>> {
         let mut inner = lock(&self.0);
         if inner.ready(phase) || inner.over() {
-            return Poll::Ready(inner.waiting.pop_front().ok_or(Broken));
+            return Poll::Ready(inner.take().ok_or(Broken));
         }
         inner.waker = Some(context.waker().clone());
         Poll::Pending
@@ -213,7 +218,7 @@ impl<T> Gate<T> {
 
     /// The stamp of the last signal that was sent and not heard.
     pub fn unheard(&self) -> Option<Stamp> {
-        lock(&self.0).waiting.back().map(|signal| signal.stamp)
+        lock(&self.0).waiting.last().map(|signal| signal.stamp)
     }
 }
 

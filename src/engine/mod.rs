@@ -51,7 +51,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use actor::Actor;
+use actor::{Actor, Common, Life, Presence};
 use coordinator::Coordinator;
 pub use error::{EngineError, Loss, Member, Severed};
 use hall::Counter;
@@ -205,25 +205,26 @@ impl<T: Real> Engine<T> {
         let mut directives = Vec::with_capacity(places.len());
         let wired = runtime.block_on(chain(network, settings.schedule, transport, &news_out, wall.imposes()));
         let Chain { links, gates, counters } = wired.map_err(|source| EngineError::Links { transport, source })?;
+        let common = Arc::new(Common {
+            news: news_out,
+            outstanding: Arc::clone(&outstanding),
+            schedule: settings.schedule,
+            polls_before_parking: settings.polls_before_parking(),
+        });
         for (node, ((layer, group), mut links)) in places.into_iter().zip(links).enumerate() {
             let (out, inbox) = line::line();
             directives.push(out);
-            let actor = Actor {
+            runtime.spawn(Life::begin(Actor {
+                presence: Presence { whereabouts: Arc::clone(&whereabouts), node },
                 beat: wall.impose((network, node), &mut links, &outstanding),
                 recorder: wall.recorder(),
                 layer: wall.patient(Group::new(&shared, layer, group, weights.get(layer), &of_layer)),
-                node,
                 links,
                 directives: inbox,
-                news: news_out.clone(),
-                whereabouts: Arc::clone(&whereabouts),
-                outstanding: Arc::clone(&outstanding),
-                schedule: settings.schedule,
-                polls_before_parking: settings.polls_before_parking(),
-            };
-            runtime.spawn(actor::run(Box::new(actor)));
+                common: Arc::clone(&common),
+            }));
         }
-        let coordinator = Coordinator::new(network, &settings, directives, news, whereabouts).of_groups(outstanding);
+        let coordinator = Coordinator::new(&shared, &settings, directives, news, whereabouts).of_groups(outstanding);
         let (conversations, guard) = (Vec::new(), Some(Box::new(wall) as Box<dyn std::any::Any + Send>));
         Ok(Self { runtime, coordinator, gates, counters, batch_most: None, conversations, _guard: guard })
     }

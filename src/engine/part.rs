@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::actor::{self, Actor, Links, News};
+use super::actor::{Actor, Common, Life, Links, News, Presence};
 use super::halls::Homes;
 use super::line::line;
 use super::mailbox::Delivery;
@@ -53,28 +53,30 @@ pub(crate) async fn perform<T: Real>(
     };
     let mut directives = Vec::new();
     let of_layer = Arc::new(settings.of_layer());
+    let common = Arc::new(Common {
+        news: news_out,
+        outstanding: Arc::default(),
+        schedule: settings.schedule,
+        polls_before_parking: settings.polls_before_parking(),
+    });
     for (node, mut links) in links {
         let Some((layer, group)) = network.place_of(node) else { continue };
         let (out, inbox) = line();
         directives.push((node, out));
         let own =
             (layer < network.depth()).then(|| Parameters::zeros(network.widths()[layer + 1], network.widths()[layer]));
-        let outstanding = Arc::default();
-        tokio::spawn(actor::run(Box::new(Actor {
-            beat: wall.impose((network, node), &mut links, &outstanding),
+        tokio::spawn(Life::begin(Actor {
+            presence: Presence { whereabouts: Arc::clone(&whereabouts), node },
+            beat: wall.impose((network, node), &mut links, &common.outstanding),
             recorder: wall.recorder(),
             layer: wall.patient(Group::new(network, layer, group, own.as_ref(), &of_layer)),
-            node,
             links,
             directives: inbox,
-            news: news_out.clone(),
-            whereabouts: Arc::clone(&whereabouts),
-            outstanding,
-            schedule: settings.schedule,
-            polls_before_parking: settings.polls_before_parking(),
-        })));
+            common: Arc::clone(&common),
+        }));
     }
-    drop(news_out);
+    // The last to speak is an actor: with them all ends the telling.
+    drop(common);
     let telling = tokio::spawn(tell(outgoing, news));
     let obeyed = obey(&mut incoming, &directives, &limits).await;
     telling.abort();

@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::actor::Departure;
+use super::actor::Presence;
 use super::*;
 use crate::energy::{Activation, Loss};
 use crate::network::Init;
@@ -55,12 +55,20 @@ fn a_layer_that_has_ended_can_be_told_nothing() {
 
 #[test]
 fn a_layer_that_panics_is_said_to_have_ended() {
-    let whereabouts = Arc::new(Whereabouts::new(vec![(0, None), (1, None)]));
-    let departure = Departure { whereabouts: Arc::clone(&whereabouts), node: 1 };
+    let whereabouts = Arc::new(Whereabouts::new(&[1, 1]));
+    let presence = Presence { whereabouts: Arc::clone(&whereabouts), node: 1 };
     let panics = AssertUnwindSafe(|| {
-        let _departure = departure;
+        let _presence = presence;
         std::panic::resume_unwind(Box::new("a bug"));
     });
     assert!(catch_unwind(panics).is_err());
     assert!(whereabouts.to_string().contains("layer 1 has ended"), "{whereabouts}");
+}
+
+/// There may be a million of them. A task of tokio takes 96 bytes beside what it holds, and is laid out in steps of 128.
+#[test]
+fn an_actor_that_waits_between_phases_is_small() {
+    let (task, actor) = (size_of::<actor::Life<f32>>(), size_of::<Actor<f32>>());
+    assert!(task <= 32, "the task of an idle actor holds {task} bytes");
+    assert!(actor <= 560, "an actor is of {actor} bytes before it has been shown anything");
 }

@@ -42,8 +42,8 @@ struct Place {
 #[derive(Debug)]
 pub(crate) struct Whereabouts {
     places: Vec<Place>,
-    /// Layer, and group if the layer is cut.
-    names: Vec<(usize, Option<usize>)>,
+    /// The line of the first group of every layer: in a network of a million neurons names would take as much room as the lines.
+    firsts: Vec<usize>,
 }
 
 /// So many lines are shown.
@@ -52,13 +52,21 @@ const LINES_MOST: usize = 40;
 impl Whereabouts {
     /// A line for every layer of a network, or for each of its groups.
     pub(crate) fn of(network: &NetworkSpec) -> Self {
-        let cut = |layer| network.groups(layer) > 1;
-        let of = |layer| (0..network.groups(layer)).map(move |group| (layer, cut(layer).then_some(group)));
-        Self::new((0..=network.depth()).flat_map(of).collect())
+        Self::new(&network.group_counts())
     }
 
-    pub(crate) fn new(names: Vec<(usize, Option<usize>)>) -> Self {
-        Self { places: names.iter().map(|_| Place::default()).collect(), names }
+    /// Lines for so many groups of every layer.
+    pub(crate) fn new(groups: &[usize]) -> Self {
+        let first = |next: &mut usize, &groups: &usize| Some(std::mem::replace(next, *next + groups));
+        let firsts = groups.iter().scan(0, first).collect();
+        Self { places: (0..groups.iter().sum()).map(|_| Place::default()).collect(), firsts }
+    }
+
+    /// Layer, and group if the layer is cut.
+    fn name(&self, line: usize) -> (usize, Option<usize>) {
+        let layer = self.firsts.partition_point(|&first| first <= line) - 1;
+        let (first, next) = (self.firsts[layer], self.firsts.get(layer + 1).copied().unwrap_or(self.places.len()));
+        (layer, (next - first > 1).then_some(line - first))
     }
 
     pub(super) fn waits(&self, node: usize, awaits: Awaits, phase: u64, step: u64) {
@@ -108,10 +116,11 @@ impl Whereabouts {
 
 impl fmt::Display for Whereabouts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (line, (place, &(layer, group))) in self.places.iter().zip(&self.names).enumerate() {
+        for (line, place) in self.places.iter().enumerate() {
             if line == LINES_MOST {
                 return write!(f, "; and {} more", self.places.len() - LINES_MOST);
             }
+            let (layer, group) = self.name(line);
             let group = group.map_or(String::new(), |group| format!(" group {group}"));
             let below = layer.saturating_sub(1);
             let above = layer + 1;
@@ -173,13 +182,35 @@ mod tests {
     use super::*;
     use crate::wire::control::{decode, encode};
 
+    #[test]
+    fn a_line_is_called_by_its_layer_and_by_its_group_where_the_layer_is_cut() {
+        let whereabouts = Whereabouts::new(&[2, 1, 3, 1]);
+        whereabouts.ends(4);
+        let lines = whereabouts.to_string();
+        let names = [
+            "layer 0 group 0",
+            "layer 0 group 1",
+            "layer 1",
+            "layer 2 group 0",
+            "layer 2 group 1",
+            "layer 2 group 2",
+            "layer 3",
+        ];
+        let told: Vec<&str> = lines.split("; ").collect();
+        assert_eq!(told.len(), names.len(), "{lines}");
+        for (line, (told, name)) in told.iter().zip(names).enumerate() {
+            let what = if line == 4 { "has ended" } else { "computes" };
+            assert!(told.starts_with(&format!("{name} {what}")), "{told}");
+        }
+    }
+
     proptest! {
         #[test]
         fn signs_of_life_are_read_as_written_and_damaged_ones_are_none_or_others(
             seen in vec((0_usize..6, any::<u8>(), any::<u64>(), any::<u64>(), any::<u64>()), 0..6),
             hits in vec((any::<usize>(), any::<u8>()), 1..6), noise in vec(any::<u8>(), 0..60),
         ) {
-            let whereabouts = Whereabouts::new((0..3).map(|layer| (layer, None)).collect());
+            let whereabouts = Whereabouts::new(&[1, 1, 1]);
             let sightings: Vec<Sighting> = seen
                 .iter()
                 .map(|&(layer, awaits, phase, step, progress)| Sighting { layer, awaits, phase, step, progress })

@@ -64,13 +64,13 @@ pub(super) async fn chain<T: Real>(
 /// Every group with every group next door.
 fn groups<T>(network: &NetworkSpec, apart: bool) -> Chain<T> {
     let mut links: Vec<Links<T>> = (0..network.groups_in_all()).map(|_| Links::none()).collect();
-    let (mut first, mut counters) = (0, Vec::with_capacity(2 * network.depth()));
+    let (mut first, mut counters) = (0, Vec::with_capacity(network.depth()));
     for lower in 0..network.depth() {
         let upper = first + network.groups(lower);
         let ([below, above], counting) = seats(network.groups(lower), network.groups(lower + 1), apart);
         links[first..].iter_mut().zip(below).for_each(|(links, seat)| links.above = Side::Hall(seat));
         links[upper..].iter_mut().zip(above).for_each(|(links, seat)| links.below = Side::Hall(seat));
-        counters.extend(counting);
+        counters.push(counting);
         first = upper;
     }
     Chain { links, gates: Vec::new(), counters }

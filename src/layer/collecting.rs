@@ -13,6 +13,36 @@ use crate::math::optimizer::{Optimizer, OptimizerState};
 use crate::math::{Field, Real, transpose_into, values, values_mut};
 use crate::network::Parameters;
 
+/// Hebbian products, as they are collected.
+#[derive(Debug)]
+pub(super) struct Hebbian<T> {
+    /// The sum since the last update, if it has any terms; otherwise room for one.
+    pub(super) collected: Option<Parameters<T>>,
+    pub(super) terms: usize,
+    /// Where weights move during a phase: the product one step ago.
+    pub(super) previous: Option<Parameters<T>>,
+    transposed: Vec<T>,
+}
+
+impl<T> Default for Hebbian<T> {
+    fn default() -> Self {
+        Self { collected: None, terms: 0, previous: None, transposed: Vec::new() }
+    }
+}
+
+impl<T> Hebbian<T> {
+    /// Forgets what was collected.
+    pub(super) fn begin_anew(&mut self) {
+        self.terms = 0;
+        self.previous = None;
+    }
+
+    /// What was collected since the last update.
+    pub(super) fn sum(&self) -> Option<&Parameters<T>> {
+        self.collected.as_ref().filter(|_| self.terms > 0)
+    }
+}
+
 impl<T: Real> Outgoing<T> {
     /// Adds `coefficient · d sᵀ` to what was collected since the last update. False if no error was heard.
     #[must_use]
@@ -23,45 +53,45 @@ impl<T: Real> Outgoing<T> {
         let adjoint = self.adjoint().expect("prepared above").mapv(|d| T::of(coefficient) * d);
         let (to, batch) = adjoint.dim();
         let from = state.nrows();
-        self.transposed.resize(from * batch, T::zero());
-        transpose_into(values(state), from, batch, &mut self.transposed);
-        let sum = self.collected.get_or_insert_with(|| Box::new(Parameters::zeros(to, from)));
-        if self.terms == 0 {
+        let Hebbian { collected, terms, transposed, .. } = &mut **self.hebbian.get_or_insert_default();
+        transposed.resize(from * batch, T::zero());
+        transpose_into(values(state), from, batch, transposed);
+        let sum = collected.get_or_insert_with(|| Parameters::zeros(to, from));
+        if *terms == 0 {
             sum.bias.fill(T::zero());
         }
-        let start = if self.terms == 0 { Start::Zero } else { Start::Held };
+        let start = if *terms == 0 { Start::Zero } else { Start::Held };
         let shape = Shape { rows: to, inner: batch, cols: from };
-        T::product(shape, Left::Rows(values(&adjoint)), &self.transposed, start, values_mut(&mut sum.weights));
+        T::product(shape, Left::Rows(values(&adjoint)), transposed, start, values_mut(&mut sum.weights));
         for (slot, row) in sum.bias.iter_mut().zip(values(&adjoint).chunks_exact(batch)) {
             *slot = row.iter().fold(*slot, |sum, &d| sum + d);
         }
-        self.terms += 1;
+        *terms += 1;
         true
     }
 
     /// `coefficient · d sᵀ` and its sum over the batch; `None` if no error was heard.
     pub(super) fn product(&mut self, state: &Field<T>, coefficient: f64) -> Option<Parameters<T>> {
-        let (held, terms) = (self.collected.take(), self.terms);
-        self.terms = 0;
+        let held = self.hebbian.take();
         let heard = self.collect(state, coefficient);
-        self.terms = terms;
-        let product = std::mem::replace(&mut self.collected, held);
-        product.filter(|_| heard).map(|product| *product)
+        let product = std::mem::replace(&mut self.hebbian, held);
+        product.filter(|_| heard)?.collected
     }
 
     /// Counts as collected although nothing was: the estimate stays what it is, or zero.
     pub(super) fn collect_nothing(&mut self) {
-        if self.terms == 0 {
-            let (to, from) = self.parameters.weights.dim();
-            self.collected = Some(Box::new(Parameters::zeros(to, from)));
-            self.terms = 1;
+        let (to, from) = self.parameters.weights.dim();
+        let hebbian = self.hebbian.get_or_insert_default();
+        if hebbian.terms == 0 {
+            hebbian.collected = Some(Parameters::zeros(to, from));
+            hebbian.terms = 1;
         }
     }
 
     /// The collected estimate of −∂𝓛/∂W, divided by the batch.
     pub(super) fn estimate(&self, batch: usize) -> Option<Parameters<T>> {
         let scale = T::of(1.0 / batch as f64);
-        let collected = self.collected.as_ref().filter(|_| self.terms > 0)?;
+        let collected = self.hebbian.as_ref()?.sum()?;
         Some(Parameters {
             weights: collected.weights.mapv(|h| scale * h),
             bias: collected.bias.iter().map(|&h| scale * h).collect(),
@@ -71,23 +101,17 @@ impl<T: Real> Outgoing<T> {
     /// Updates the weights from what was collected, and forgets it. False if nothing was.
     #[must_use]
     pub(super) fn learn(&mut self, batch: usize) -> bool {
-        if self.terms == 0 {
-            return false;
-        }
-        if self.previous.is_some() {
-            // The weights have moved during the phase.
-            self.clear();
-            return true;
-        }
-        self.terms = 0;
-        let scale = T::of(1.0 / batch as f64);
-        if let Some(sum) = self.collected.take() {
-            self.update(&sum, scale);
+        let Some(mut hebbian) = self.hebbian.take_if(|hebbian| hebbian.terms > 0) else { return false };
+        // If there was a product one step ago, the weights have moved during the phase.
+        if let (Some(sum), None) = (&hebbian.collected, &hebbian.previous) {
+            let scale = T::of(1.0 / batch as f64);
+            self.update(sum, scale);
             if let Some(back) = &mut self.back {
                 back.learn(&self.parameters.weights, &sum.weights, scale);
             }
-            self.collected = Some(sum);
         }
+        hebbian.begin_anew();
+        self.hebbian = Some(hebbian);
         self.clear();
         true
     }

@@ -21,33 +21,35 @@ impl<T: Real> Outgoing<T> {
     fn begin_drift(&mut self, source: &Field<T>, coefficient: f64) {
         if let Some(now) = self.product(source, coefficient) {
             let (to, from) = now.weights.dim();
-            self.collected = Some(Box::new(Parameters::zeros(to, from)));
-            self.terms = 1;
-            self.previous = Some(Box::new(now));
+            let hebbian = self.hebbian.get_or_insert_default();
+            hebbian.collected = Some(Parameters::zeros(to, from));
+            hebbian.terms = 1;
+            hebbian.previous = Some(now);
         }
     }
 
     /// Moves the weights by what the product has changed. False if no error was heard.
     fn drift(&mut self, source: &Field<T>, coefficient: f64, batch: usize) -> bool {
-        let Some(before) = self.previous.take() else {
+        let Some(before) = self.hebbian.as_mut().and_then(|hebbian| hebbian.previous.take()) else {
             self.begin_drift(source, coefficient);
-            return self.previous.is_some();
+            return self.hebbian.as_ref().is_some_and(|hebbian| hebbian.previous.is_some());
         };
         let Some(now) = self.product(source, coefficient) else { return false };
         let mut change = now.clone();
         change.weights.zip_mut_with(&before.weights, |now, &before| *now = *now - before);
         change.bias.iter_mut().zip(&before.bias).for_each(|(now, &before)| *now = *now - before);
-        if let Some(collected) = &mut self.collected {
+        let hebbian = self.hebbian.get_or_insert_default();
+        if let Some(collected) = &mut hebbian.collected {
             collected.weights.zip_mut_with(&change.weights, |sum, &change| *sum = *sum + change);
             collected.bias.iter_mut().zip(&change.bias).for_each(|(sum, &change)| *sum = *sum + change);
         }
+        hebbian.previous = Some(now);
         let scale = T::of(1.0 / batch as f64);
         self.update(&change, scale);
         if let Some(back) = &mut self.back {
             back.learn(&self.parameters.weights, &change.weights, scale);
         }
         self.weights_moved();
-        self.previous = Some(Box::new(now));
         true
     }
 }

@@ -63,8 +63,8 @@ impl<T: Real> Layer<T> {
         };
         let above = match &self.outgoing {
             Some(outgoing) => {
-                let said = outgoing.prediction.as_ref().filter(|_| !outgoing.moved);
-                let current = outgoing.ground.as_ref().map(|ground| &ground.current).or(said);
+                let said = outgoing.present_prediction();
+                let current = outgoing.ground().map(|ground| &ground.current).or(said);
                 Some(Ground { current: Arc::clone(current.ok_or_else(no_equilibrium)?), nudge })
             }
             None => None,

@@ -20,22 +20,14 @@ use crate::math::{Field, Real, values, values_mut};
 use crate::network::{NetworkSpec, Parameters};
 use crate::signal::{BadNumber, Content, Directive, Extract, Motion, Phase, Report, Signal, Stamp};
 
-/// Where a group stands in its network.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The layer, 0 for the input.
-    pub layer: usize,
-    /// The group within it.
-    pub group: usize,
-    /// Its units within the layer.
-    pub rows: Range<usize>,
-}
-
 /// One group of neurons.
 #[derive(Debug)]
 pub struct Group<T> {
     layer: Layer<T>,
-    place: Place,
+    /// Its number within the layer.
+    group: usize,
+    /// Its first unit within the layer.
+    first: usize,
     /// The first phase of this batch; none before it has begun.
     since: Option<u64>,
 }
@@ -120,26 +112,26 @@ impl<T: Real> Group<T> {
     ) -> Self {
         let rows = network.rows(layer, group);
         let own = parameters.map(|whole| columns(whole, &rows, group == 0));
-        let place = Place { layer, group, rows: rows.clone() };
-        Self { layer: Layer::part(network, layer, rows, own, settings, group == 0), place, since: None }
+        let first = rows.start;
+        Self { layer: Layer::part(network, layer, rows, own, settings, group == 0), group, first, since: None }
     }
 
-    /// Where it stands.
-    pub fn place(&self) -> &Place {
-        &self.place
+    /// Its units within the layer.
+    fn rows(&self) -> Range<usize> {
+        self.first..self.first + self.layer.units
     }
 
     /// Begins to put together the current from the shares of the groups below, which are to be heard in their order.
     pub fn gather_current(&mut self) -> Gathered<T> {
         let heard = self.layer.incoming.as_mut().and_then(|incoming| incoming.current.take());
-        let rows = self.place.rows.clone();
+        let rows = self.rows();
         self.gather(Content::Prediction, rows.len(), rows, heard)
     }
 
     /// Begins to put together the error from the blocks of the groups above, which are to be heard in their order.
     pub fn gather_error(&mut self) -> Gathered<T> {
-        let heard = self.layer.outgoing.as_mut().and_then(|outgoing| outgoing.heard.take());
-        let units = self.layer.network.widths().get(self.place.layer + 1).copied().unwrap_or(0);
+        let heard = self.layer.outgoing.as_mut().and_then(|outgoing| outgoing.passing.as_mut()?.heard.take());
+        let units = self.layer.network.widths().get(self.layer.index + 1).copied().unwrap_or(0);
         self.gather(Content::Adjoint, units, 0..0, heard)
     }
 
@@ -162,7 +154,7 @@ impl<T: Real> Group<T> {
 
     /// Hears the error that was put together. Which of its own versions each block answers is not known: they count as the last one.
     pub fn hear_gathered_error(&mut self, gathered: Gathered<T>) {
-        let answers = self.layer.outgoing.as_ref().map_or(0, |outgoing| outgoing.version);
+        let answers = self.layer.outgoing.as_ref().map_or(0, |outgoing| outgoing.versions()[0]);
         if let Some(error) = gathered.whole(answers) {
             self.layer.hear_error(error);
         }
@@ -198,12 +190,12 @@ impl<T: Real> Group<T> {
 
     /// Neurons of a group of the layer above.
     pub fn units_above(&self, group: usize) -> usize {
-        self.layer.network.rows(self.place.layer + 1, group).len()
+        self.layer.network.rows(self.layer.index + 1, group).len()
     }
 
     /// True if its layer has other groups.
     pub fn is_part(&self) -> bool {
-        self.layer.network.groups(self.place.layer) > 1
+        self.layer.network.groups(self.layer.index) > 1
     }
 
     /// True if any layer of its network has more than one group.
@@ -213,7 +205,7 @@ impl<T: Real> Group<T> {
 
     fn own(&self, numbers: Option<Arc<Field<T>>>) -> Option<Arc<Field<T>>> {
         numbers.map(|whole| {
-            let rows = self.place.rows.clone();
+            let rows = self.rows();
             let all = rows == (0..whole.nrows()) || rows.end > whole.nrows();
             if all { whole } else { Arc::new(whole.slice_axis(Axis(0), Slice::from(rows)).to_owned()) }
         })
@@ -222,8 +214,8 @@ impl<T: Real> Group<T> {
     /// The report of the present moment. Units are counted within the whole layer.
     pub fn report(&mut self) -> Report {
         let report = self.layer.report();
-        let bad = report.bad.map(|bad| BadNumber { unit: bad.unit + self.place.rows.start, ..bad });
-        Report { bad, group: self.place.group, ..report }
+        let bad = report.bad.map(|bad| BadNumber { unit: bad.unit + self.first, ..bad });
+        Report { bad, group: self.group, ..report }
     }
 }
 

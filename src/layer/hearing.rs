@@ -64,14 +64,15 @@ impl<T: Real> Layer<T> {
     }
 
     pub(super) fn begin(&mut self, phase: Phase) -> Result<(), LayerError> {
-        self.teaching = Teaching::Free;
         match phase.motion {
-            Motion::Deviate { nudge } => {
-                self.teaching = Teaching::Nudged(nudge);
-                self.deviate(T::of(nudge))?;
+            Motion::Deviate { nudge } => self.deviate(T::of(nudge))?,
+            Motion::Forward => self.rejoin(),
+            Motion::Relax { teaching, from } => {
+                self.rejoin();
+                self.begin_at(from, teaching == Teaching::Clamped);
             }
-            motion => self.rejoin_for(motion),
         }
+        self.phase = Some(Box::new(phase));
         let gain = self.output_gain();
         if let (Some(outgoing), true) = (&mut self.outgoing, self.index + 1 == self.network.depth()) {
             outgoing.above.gain = gain;
@@ -81,7 +82,6 @@ impl<T: Real> Layer<T> {
         }
         self.moment.phase += 1;
         self.said = Versions::default();
-        self.phase = Some(Box::new(phase));
         self.step = 0;
         self.staleness = 0;
         self.measured = None;
@@ -91,18 +91,8 @@ impl<T: Real> Layer<T> {
         Ok(())
     }
 
-    /// A phase whose variables are the states themselves.
-    fn rejoin_for(&mut self, motion: Motion) {
-        self.rejoin();
-        if let Motion::Relax { teaching, from } = motion {
-            self.teaching = teaching;
-            self.begin_at(from);
-        }
-    }
-
     /// Puts the states where a phase begins; a clamped output is put on its target.
-    fn begin_at(&mut self, from: Origin) {
-        let clamped = self.teaching == Teaching::Clamped;
+    fn begin_at(&mut self, from: Origin, clamped: bool) {
         let (state, target) = match &mut self.body {
             Body::Hidden(state) => (state, None),
             Body::Output { state, target } if !state.is_empty() => (state, Some(target).filter(|_| clamped)),

@@ -39,7 +39,6 @@ pub(super) struct Incoming<T> {
     /// Version of the last one spoken.
     pub(super) said: u64,
     ready: Option<(Content, u64, Arc<Field<T>>)>,
-    scratch: Field<T>,
     pages: Pages<T>,
 }
 
@@ -67,7 +66,6 @@ impl<T: Real> Incoming<T> {
             stale: true,
             said: 0,
             ready: None,
-            scratch: Array2::zeros((0, 0)),
             pages: Pages::new(),
         }
     }
@@ -118,12 +116,11 @@ impl<T: Real> Incoming<T> {
         let (rows, batch) = current.numbers.dim();
         if self.error.dim() != (rows, batch) {
             self.error = Array2::zeros((rows, batch));
-            self.scratch = Array2::zeros((rows, batch));
         }
-        let (a, error, scratch) = (&*current.numbers, &mut self.error, &mut self.scratch);
+        let (a, error) = (&*current.numbers, &mut self.error);
         let (f, precision, units, ground) =
             (self.activation, self.precision, self.units.as_ref(), self.ground.as_ref());
-        let adjoint = |error: &mut Field<T>, scratch: &mut Field<T>, out: &mut Field<T>| match *against {
+        let adjoint = |error: &mut Field<T>, out: &mut Field<T>| match *against {
             Against::State(x) => match (ground, units) {
                 (Some(ground), _) => {
                     let currents = (values(&ground.current), values(a));
@@ -140,26 +137,27 @@ impl<T: Real> Incoming<T> {
             Against::Target(target, loss, nudge) => {
                 let total = ground.map(|ground| ground.total(a));
                 let a = total.as_ref().unwrap_or(a);
-                loss.outputs_into(f, a, scratch);
-                let parts = values(target).iter().zip(values(scratch)).zip(values(a));
-                for (((&t, &p), &a), (e, d)) in parts.zip(values_mut(error).iter_mut().zip(values_mut(out))) {
-                    *e = nudge * (t - p);
+                // The outputs p are written to where the error will be.
+                loss.outputs_into(f, a, error);
+                let parts = values(target).iter().zip(values(a));
+                for ((&t, &a), (e, d)) in parts.zip(values_mut(error).iter_mut().zip(values_mut(out))) {
+                    *e = nudge * (t - *e);
                     *d = *e * loss.slope(f, a);
                 }
             }
         };
         let (content, page) = match voice {
             Voice::Adjoint | Voice::Plain(Message::Error) => {
-                (Content::Adjoint, self.pages.publish(rows, batch, |page| adjoint(error, scratch, page)))
+                (Content::Adjoint, self.pages.publish(rows, batch, |page| adjoint(error, page)))
             }
             Voice::Plain(Message::ErrorEcho) => {
                 let mut out = Array2::zeros((rows, batch));
-                adjoint(error, scratch, &mut out);
+                adjoint(error, &mut out);
                 (Content::Error, self.pages.publish(rows, batch, |page| page.assign(error)))
             }
             Voice::Plain(Message::State) => {
                 let mut out = Array2::zeros((rows, batch));
-                adjoint(error, scratch, &mut out);
+                adjoint(error, &mut out);
                 let (source, factor) = match *against {
                     Against::State(x) | Against::Own(x) => (x, precision),
                     Against::Target(target, _, nudge) => (target, nudge),

@@ -8,12 +8,23 @@ use crate::math::Real;
 use crate::signal::journal::{Call, Entry, Part, Said, Stored};
 use crate::signal::{Directive, Extract, Report, Signal, Wanted};
 
+/// What was done to a layer from outside.
+#[derive(Debug)]
+pub(super) struct Journal<T>(Vec<Entry<T>>);
+
+impl<T> Default for Journal<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
 impl<T: Real> Layer<T> {
     /// Takes in a directive. `Extract` answers with what was asked for; the others with `None`. The schedule's own directives
     /// (`Continue`, `Recount`, `Halt`) say nothing to the mathematics and are left to the driver.
     pub fn hear_directive(&mut self, directive: Directive<T>) -> Result<Option<Extract<T>>, LayerError> {
         if matches!(directive, Directive::Extract(Wanted::Journal)) {
-            return Ok(Some(Extract::Journal(self.journal.replace(Vec::new()).unwrap_or_default())));
+            let ended = self.journal.replace(Box::default());
+            return Ok(Some(Extract::Journal(ended.map(|journal| journal.0).unwrap_or_default())));
         }
         let kept = self.kept(|| Call::Directive(directive.clone()));
         self.noted(
@@ -110,16 +121,14 @@ impl<T: Real> Layer<T> {
         let outgoing = self.outgoing.as_ref();
         let grounds = [
             self.incoming.as_ref().and_then(|incoming| incoming.ground.as_ref()).map(|ground| ground.current.len()),
-            outgoing.and_then(|outgoing| outgoing.ground.as_ref()).map(|ground| ground.current.len()),
+            outgoing.and_then(|outgoing| outgoing.ground()).map(|ground| ground.current.len()),
         ];
+        let hebbian = outgoing.and_then(|outgoing| outgoing.hebbian.as_deref());
         Stored {
             remembered: self.remembered.as_ref().map_or(0, |state| state.len()),
             ground: self.rest.as_ref().map_or(0, |rest| rest.len()) + grounds.iter().flatten().sum::<usize>(),
-            collected: outgoing
-                .filter(|outgoing| outgoing.terms > 0)
-                .and_then(|outgoing| outgoing.collected.as_deref())
-                .map_or(0, size),
-            previous: outgoing.and_then(|outgoing| outgoing.previous.as_deref()).map_or(0, size),
+            collected: hebbian.and_then(|hebbian| hebbian.sum()).map_or(0, size),
+            previous: hebbian.and_then(|hebbian| hebbian.previous.as_ref()).map_or(0, size),
         }
     }
 
@@ -137,7 +146,8 @@ impl<T: Real> Layer<T> {
             }
             (Part::Remembered, _) => self.disturb_remembered(other),
             (Part::Collected, Some(outgoing)) => {
-                outgoing.collected.iter_mut().for_each(|collected| collected.weights.mapv_inplace(other));
+                let collected = outgoing.hebbian.iter_mut().filter_map(|hebbian| hebbian.collected.as_mut());
+                collected.for_each(|collected| collected.weights.mapv_inplace(other));
             }
             (Part::Feedback, Some(outgoing)) => {
                 outgoing.back.iter_mut().for_each(|back| back.matrix.mapv_inplace(other));
@@ -159,7 +169,7 @@ impl<T: Real> Layer<T> {
     fn disturb_remembered(&mut self, other: impl Fn(T) -> T + Copy) {
         self.remembered.iter_mut().for_each(|state| state.mapv_inplace(other));
         let of_incoming = self.incoming.as_mut().and_then(|incoming| incoming.ground.as_mut());
-        let of_outgoing = self.outgoing.as_mut().and_then(|outgoing| outgoing.ground.as_mut());
+        let of_outgoing = self.outgoing.as_mut().and_then(|outgoing| outgoing.passing.as_mut()?.ground.as_mut());
         let grounds = [of_incoming, of_outgoing].into_iter().flatten().map(|ground| &mut ground.current);
         for held in grounds.chain(&mut self.rest) {
             *held = Arc::new(held.mapv(other));
@@ -190,7 +200,7 @@ impl<T: Real> Layer<T> {
         self.journal = journal;
         let entry = Entry { call, said: said(&result), stored };
         if let Some(journal) = &mut self.journal {
-            journal.push(entry);
+            journal.0.push(entry);
         }
         result
     }

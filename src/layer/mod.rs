@@ -30,6 +30,7 @@ mod journal;
 mod learning;
 mod outgoing;
 mod pages;
+mod passing;
 mod precision;
 mod relaxing;
 mod speaking;
@@ -45,17 +46,16 @@ use above::Above;
 use feedback::Feedback;
 use incoming::Incoming;
 pub use incoming::Voice;
+use journal::Journal;
 use outgoing::Outgoing;
 use precision::UnitPrecision;
-use staging::Learnt;
+use staging::InTransaction;
 
 use crate::energy::EnergyKind;
 use crate::math::optimizer::OptimizerSpec;
 use crate::math::{Extent, Field, Moment, Numerics, Real, values, values_mut};
 use crate::network::{NetworkSpec, Parameters};
-use crate::signal::journal::Entry;
-use crate::signal::{BadNumber, Directive, Extract, Message, Phase, Teaching, Versions};
-use crate::transaction::Participant;
+use crate::signal::{BadNumber, Directive, Extract, Message, Motion, Phase, Teaching, Versions};
 
 /// What a layer's state is.
 #[derive(Debug)]
@@ -99,7 +99,6 @@ pub struct Layer<T> {
     incoming: Option<Box<Incoming<T>>>,
     outgoing: Option<Outgoing<T>>,
     batch: usize,
-    teaching: Teaching,
     /// ρ(x) where the energy sends that instead of x.
     rho: Option<Box<Field<T>>>,
     remembered: Option<Box<Field<T>>>,
@@ -114,14 +113,13 @@ pub struct Layer<T> {
     staleness: u64,
     drive: Option<Box<Field<T>>>,
     measured: Option<Extent>,
-    bad: Option<BadNumber>,
+    bad: Option<Box<BadNumber>>,
     /// The Hebbian product of this phase has been read at the first arrival of an error.
     arrived: bool,
     /// What is done to it from outside, if that is written down.
-    journal: Option<Vec<Entry<T>>>,
-    /// Where it is among generations and steps, where its updates are transactions; and the update that awaits the verdict.
-    participant: Participant,
-    staged: Option<Box<Learnt<T>>>,
+    journal: Option<Box<Journal<T>>>,
+    /// Where its updates are transactions.
+    transaction: Option<Box<InTransaction<T>>>,
 }
 
 impl<T: Real> Layer<T> {
@@ -164,7 +162,7 @@ impl<T: Real> Layer<T> {
             let answered = network.energy() == EnergyKind::PredictiveCoding;
             let back = Feedback::new(network, index + 1, &outgoing.parameters.weights, settings.optimizer);
             outgoing.back = back.map(Box::new);
-            outgoing.remember(answered && settings.voice == Voice::Plain(Message::ErrorEcho));
+            outgoing.echo = (answered && settings.voice == Voice::Plain(Message::ErrorEcho)).then(Box::default);
             outgoing
         });
         // Precisions of its own may be learned, stored and restored before anything is heard.
@@ -179,7 +177,6 @@ impl<T: Real> Layer<T> {
             incoming,
             outgoing,
             batch: 0,
-            teaching: Teaching::Free,
             rho: None,
             remembered: None,
             rest: None,
@@ -193,8 +190,7 @@ impl<T: Real> Layer<T> {
             bad: None,
             arrived: false,
             journal: None,
-            participant: Participant::default(),
-            staged: None,
+            transaction: None,
         }
     }
 
@@ -220,8 +216,8 @@ impl<T: Real> Layer<T> {
 
     /// How many predictions may be unanswered before the layer waits with new ones. It has to exceed the steps of a round trip.
     pub fn set_unanswered_most(&mut self, most: usize) {
-        if let Some(outgoing) = &mut self.outgoing {
-            outgoing.unanswered_most = most;
+        if let Some(echo) = self.outgoing.as_mut().and_then(|outgoing| outgoing.echo.as_mut()) {
+            echo.most = most;
         }
     }
 
@@ -242,9 +238,18 @@ impl<T: Real> Layer<T> {
         Ok(None)
     }
 
+    /// What the output is told in the present phase.
+    fn teaching(&self) -> Teaching {
+        match self.phase().map(|phase| phase.motion) {
+            Some(Motion::Relax { teaching, .. }) => teaching,
+            Some(Motion::Deviate { nudge }) => Teaching::Nudged(nudge),
+            Some(Motion::Forward) | None => Teaching::Free,
+        }
+    }
+
     /// λ of the present phase.
     fn nudge(&self) -> T {
-        match self.teaching {
+        match self.teaching() {
             Teaching::Free => T::zero(),
             Teaching::Nudged(nudge) => T::of(nudge),
             Teaching::Clamped => T::of(self.network.precision(self.network.depth())),
@@ -268,7 +273,7 @@ impl<T: Real> Layer<T> {
             incoming.touch();
         }
         if let Some(outgoing) = &mut self.outgoing {
-            outgoing.moved = true;
+            outgoing.state_moved();
         }
         self.measured = None;
     }
@@ -283,7 +288,7 @@ impl<T: Real> Layer<T> {
         match &self.body {
             Body::Input(_) => false,
             Body::Hidden(_) => true,
-            Body::Output { state, .. } => !state.is_empty() && self.teaching != Teaching::Clamped,
+            Body::Output { state, .. } => !state.is_empty() && self.teaching() != Teaching::Clamped,
         }
     }
 

@@ -9,27 +9,24 @@
 //! it would get now, `e_now = e + r(a_used) − r(a_now)`, from nothing but what it owns and was sent (`r` is the response of the
 //! layer above to a current). Without this, an error that is old by a round trip carries this layer's own curvature back to it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ndarray::Array2;
 
 use super::LayerSettings;
 use super::above::Above;
+use super::collecting::Hebbian;
 use super::deviating::Ground;
 use super::feedback::Feedback;
 use super::imprecision::Channel;
-use super::pages::Pages;
+use super::passing::{Echo, Passing};
 use crate::math::kernel::{Left, Shape, Start};
 use crate::math::optimizer::Optimizer;
 use crate::math::{Field, Real, values, values_mut};
 use crate::network::Parameters;
 use crate::signal::{Content, Signal, Stamp};
 
-/// Predictions that may be unanswered at a time before the layer waits with new ones, unless a schedule says otherwise.
-const UNANSWERED_MOST: usize = 64;
-
-/// Weights and everything that passes through them.
+/// Weights, and everything that passes through them.
 #[derive(Debug)]
 pub(super) struct Outgoing<T> {
     pub(super) parameters: Parameters<T>,
@@ -37,38 +34,16 @@ pub(super) struct Outgoing<T> {
     /// Of weights and bias; made when they are first used.
     pub(super) optimizers: Option<Box<[Optimizer<T>; 2]>>,
     pub(super) above: Above<T>,
-    /// What deviations are measured from, in a phase of them; their prediction has no bias.
-    pub(super) ground: Option<Ground<T>>,
-    /// Zeros, where it is wanted.
-    no_bias: Vec<T>,
     /// The bias is this part's to learn; where a layer is cut into groups, one of them has it.
     pub(super) owns_bias: bool,
     /// `B`, if errors do not come down through the weights themselves.
     pub(super) back: Option<Box<Feedback<T>>>,
-    /// Version of the prediction that belongs to the present state, unless `moved`.
-    pub(super) version: u64,
-    /// The state moved since the prediction was computed.
-    pub(super) moved: bool,
-    /// Version of the last one spoken.
-    pub(super) said: u64,
-    pub(super) prediction: Option<Arc<Field<T>>>,
-    /// The prediction of this version as it was computed, where what is heard of it differs.
-    computed: Option<(u64, Arc<Field<T>>)>,
-    unanswered: VecDeque<(u64, Arc<Field<T>>)>,
-    pub(super) unanswered_most: usize,
-    echoes: bool,
-    pub(super) heard: Option<Signal<T>>,
-    adjoint: Option<Box<Field<T>>>,
-    /// `g`, up to date unless `stale`.
-    pub(super) feedback: Option<Box<Field<T>>>,
-    stale: bool,
+    /// What is remembered of predictions, if errors come with an echo.
+    pub(super) echo: Option<Box<Echo<T>>>,
     /// Made when something is collected.
-    pub(super) collected: Option<Box<Parameters<T>>>,
-    pub(super) terms: usize,
-    /// Where weights move during a phase: the Hebbian product one step ago.
-    pub(super) previous: Option<Box<Parameters<T>>>,
-    pub(super) transposed: Vec<T>,
-    pages: Pages<T>,
+    pub(super) hebbian: Option<Box<Hebbian<T>>>,
+    /// Made when something passes.
+    pub(super) passing: Option<Box<Passing<T>>>,
 }
 
 impl<T: Real> Outgoing<T> {
@@ -78,92 +53,114 @@ impl<T: Real> Outgoing<T> {
             settings,
             optimizers: None,
             above,
-            ground: None,
-            no_bias: Vec::new(),
             owns_bias: true,
             back: None,
-            version: 0,
-            moved: true,
-            said: 0,
-            prediction: None,
-            computed: None,
-            unanswered: VecDeque::new(),
-            unanswered_most: UNANSWERED_MOST,
-            echoes: false,
-            heard: None,
-            adjoint: None,
-            feedback: None,
-            stale: true,
-            collected: None,
-            terms: 0,
-            previous: None,
-            transposed: Vec::new(),
-            pages: Pages::new(),
+            echo: None,
+            hebbian: None,
+            passing: None,
         }
     }
 
     /// Forgets what belonged to another batch.
     pub(super) fn clear(&mut self) {
-        self.prediction = None;
-        self.computed = None;
-        self.unanswered.clear();
-        self.heard = None;
-        self.moved = true;
-        self.stale = true;
-        self.terms = 0;
-        self.previous = None;
+        self.forget_traffic();
+        if let Some(hebbian) = &mut self.hebbian {
+            hebbian.begin_anew();
+        }
+    }
+
+    fn forget_traffic(&mut self) {
+        if let Some(passing) = &mut self.passing {
+            passing.clear();
+        }
+        if let Some(echo) = &mut self.echo {
+            echo.unanswered.clear();
+        }
+    }
+
+    /// The state is another one.
+    pub(super) fn state_moved(&mut self) {
+        if let Some(passing) = &mut self.passing {
+            passing.moved = true;
+        }
     }
 
     /// What was predicted, and the feedback, went through other weights.
     pub(super) fn weights_moved(&mut self) {
-        self.moved = true;
-        self.stale = true;
+        if let Some(passing) = &mut self.passing {
+            passing.moved = true;
+            passing.stale = true;
+        }
     }
 
     /// The variables change: nothing that was said or heard counts any more, but what was collected does.
     pub(super) fn start_over(&mut self, ground: Option<Ground<T>>) {
-        let terms = self.terms;
-        self.clear();
-        self.terms = terms;
-        self.no_bias.resize(if ground.is_some() { self.parameters.bias.len() } else { 0 }, T::zero());
-        self.ground = ground;
+        self.forget_traffic();
+        if let Some(hebbian) = &mut self.hebbian {
+            hebbian.previous = None;
+        }
+        let passing = self.passing.get_or_insert_default();
+        passing.no_bias.resize(if ground.is_some() { self.parameters.bias.len() } else { 0 }, T::zero());
+        passing.ground = ground;
     }
 
-    /// From now on errors come with an echo, so predictions have to be remembered until they are answered.
-    pub(super) fn remember(&mut self, echoes: bool) {
-        self.echoes = echoes;
+    /// What deviations are measured from, in a phase of them.
+    pub(super) fn ground(&self) -> Option<&Ground<T>> {
+        self.passing.as_ref()?.ground.as_ref()
+    }
+
+    /// The prediction of the present state, if it has been said.
+    pub(super) fn present_prediction(&self) -> Option<&Arc<Field<T>>> {
+        self.passing.as_ref().filter(|passing| !passing.moved)?.prediction.as_ref()
+    }
+
+    /// Versions of the prediction: of the newest, and of the last one spoken.
+    pub(super) fn versions(&self) -> [u64; 2] {
+        self.passing.as_ref().map_or([0; 2], |passing| [passing.version, passing.said])
+    }
+
+    /// The error that was heard last.
+    pub(super) fn heard(&self) -> Option<&Signal<T>> {
+        self.passing.as_ref()?.heard.as_ref()
+    }
+
+    /// `g`, as it was worked out last.
+    pub(super) fn feedback(&self) -> Option<&Field<T>> {
+        self.passing.as_ref()?.feedback.as_deref()
     }
 
     /// True if the error is worked out here, against the prediction of this moment, so that it changes when the state moves.
     fn forms_errors(&self) -> bool {
-        self.echoes || self.heard.as_ref().is_some_and(|heard| heard.content == Content::State)
+        self.echo.is_some() || self.heard().is_some_and(|heard| heard.content == Content::State)
     }
 
     /// True if there is a prediction that has not been spoken and room to speak it.
     pub(super) fn has_news(&self) -> bool {
-        (self.moved || self.said != self.version) && self.has_room()
+        !self.is_spoken() && self.has_room()
     }
 
     /// True if another prediction may be spoken.
     pub(super) fn has_room(&self) -> bool {
-        self.unanswered.len() < self.unanswered_most
+        self.echo.as_ref().is_none_or(|echo| echo.unanswered.len() < echo.most)
     }
 
     /// True if the present state's prediction has been spoken.
     pub(super) fn is_spoken(&self) -> bool {
-        !self.moved && self.said == self.version
+        self.passing.as_ref().is_some_and(|passing| !passing.moved && passing.said == passing.version)
     }
 
     /// Brings the prediction up to date with the state.
     fn refresh_prediction(&mut self, state: &Field<T>) {
-        if !self.moved {
+        let forms_errors = self.forms_errors();
+        let passing = self.passing.get_or_insert_default();
+        if !passing.moved {
             return;
         }
         let (to, from) = self.parameters.weights.dim();
         let batch = state.ncols();
-        let bias = if self.ground.is_some() { &self.no_bias } else { &self.parameters.bias };
+        let bias = if passing.ground.is_some() { &passing.no_bias } else { &self.parameters.bias };
         let weights = values(&self.parameters.weights);
-        let page = self.pages.publish(to, batch, |page| {
+        let page = passing.pages.publish(to, batch, |page| {
             if batch == 1 {
                 T::current_of_one(weights, bias, values(state), values_mut(page));
             } else {
@@ -171,89 +168,103 @@ impl<T: Real> Outgoing<T> {
                 T::product(shape, Left::Rows(weights), values(state), Start::Bias(bias), values_mut(page));
             }
         });
-        self.version += 1;
-        if self.echoes {
-            self.unanswered.push_back((self.version, Arc::clone(&page)));
+        passing.version += 1;
+        if let Some(echo) = &mut self.echo {
+            echo.unanswered.push_back((passing.version, Arc::clone(&page)));
         }
-        self.stale |= self.forms_errors();
-        self.prediction = Some(page);
-        self.moved = false;
+        passing.stale |= forms_errors;
+        passing.prediction = Some(page);
+        passing.moved = false;
     }
 
     /// The prediction of the layer above, stamped.
     pub(super) fn speak(&mut self, state: &Field<T>, (phase, step): (u64, u64), channel: Channel) -> Signal<T> {
         self.refresh_prediction(state);
-        if channel.is_noisy() && self.said == self.version {
+        if channel.is_noisy() && self.is_spoken() {
             self.repeat();
         }
-        self.said = self.version;
         if !channel.is_clean() {
             self.misspeak(channel);
         }
-        let numbers = Arc::clone(self.prediction.as_ref().expect("a refreshed prediction exists"));
-        let answers = self.heard.as_ref().map_or(0, |error| error.stamp.version);
-        Signal { stamp: Stamp { phase, step, version: self.version, answers }, content: Content::Prediction, numbers }
+        let passing = self.passing.get_or_insert_default();
+        passing.said = passing.version;
+        let numbers = Arc::clone(passing.prediction.as_ref().expect("a refreshed prediction exists"));
+        let answers = passing.heard.as_ref().map_or(0, |error| error.stamp.version);
+        Signal {
+            stamp: Stamp { phase, step, version: passing.version, answers },
+            content: Content::Prediction,
+            numbers,
+        }
     }
 
     /// The same prediction is about to be said with other noise: it is another version, so that nobody takes it for a copy.
     fn repeat(&mut self) {
-        self.version += 1;
-        let Some((version, computed)) = &mut self.computed else { return };
-        *version = self.version;
-        if self.echoes {
-            self.unanswered.push_back((self.version, Arc::clone(computed)));
+        let passing = self.passing.get_or_insert_default();
+        passing.version += 1;
+        let Some((version, computed)) = &mut passing.computed else { return };
+        *version = passing.version;
+        if let Some(echo) = &mut self.echo {
+            echo.unanswered.push_back((passing.version, Arc::clone(computed)));
         }
     }
 
     /// What is remembered as said is what is heard: not quite what was computed, which is kept to be said again.
     fn misspeak(&mut self, channel: Channel) {
-        if self.computed.as_ref().is_none_or(|(version, _)| *version != self.version) {
-            self.computed = self.prediction.take().map(|prediction| (self.version, prediction));
+        let forms_errors = self.forms_errors();
+        let passing = self.passing.get_or_insert_default();
+        if passing.computed.as_ref().is_none_or(|(version, _)| *version != passing.version) {
+            passing.computed = passing.prediction.take().map(|prediction| (passing.version, prediction));
         }
-        let (_, computed) = self.computed.as_ref().expect("a refreshed prediction exists");
-        let heard = channel.carry(computed, &mut self.pages);
-        if let Some((remembered, page)) = self.unanswered.back_mut()
-            && *remembered == self.version
+        let (_, computed) = passing.computed.as_ref().expect("a refreshed prediction exists");
+        let heard = channel.carry(computed, &mut passing.pages);
+        if let Some((remembered, page)) = self.echo.as_mut().and_then(|echo| echo.unanswered.back_mut())
+            && *remembered == passing.version
         {
             page.clone_from(&heard);
         }
-        self.stale |= self.forms_errors();
-        self.prediction = Some(heard);
+        passing.stale |= forms_errors;
+        passing.prediction = Some(heard);
     }
 
     /// A spoken prediction was replaced before it was heard: no error will ever answer it.
     pub(super) fn forget(&mut self, version: u64) {
-        self.unanswered.retain(|(spoken, _)| *spoken != version);
+        if let Some(echo) = &mut self.echo {
+            echo.unanswered.retain(|(spoken, _)| *spoken != version);
+        }
     }
 
     /// Takes in an error; returns by how many versions its echo is behind.
     pub(super) fn hear(&mut self, error: Signal<T>) -> u64 {
         let answers = error.stamp.answers;
-        let behind = self.version.saturating_sub(answers);
-        while self.unanswered.front().is_some_and(|(version, _)| *version < answers) {
-            self.unanswered.pop_front();
+        if let Some(echo) = &mut self.echo {
+            while echo.unanswered.front().is_some_and(|(version, _)| *version < answers) {
+                echo.unanswered.pop_front();
+            }
         }
-        self.heard = Some(error);
-        self.stale = true;
-        behind
+        let passing = self.passing.get_or_insert_default();
+        passing.heard = Some(error);
+        passing.stale = true;
+        passing.version.saturating_sub(answers)
     }
 
     /// `d` of the layer above, given everything heard and the present prediction; `None` before an error was heard.
     pub(super) fn refresh_adjoint(&mut self, state: &Field<T>) -> Option<()> {
-        let content = self.heard.as_ref()?.content;
+        let content = self.heard()?.content;
         if content == Content::Adjoint || content == Content::Prediction {
             return Some(());
         }
         self.refresh_prediction(state);
-        let heard = self.heard.as_ref()?;
-        let now = &**self.prediction.as_ref()?;
-        let ground = self.ground.as_ref();
+        let passing = self.passing.as_deref_mut()?;
+        let heard = passing.heard.as_ref()?;
+        let now = &**passing.prediction.as_ref()?;
+        let ground = passing.ground.as_ref();
         let mut error = (*heard.numbers).clone();
         match content {
             Content::State => error.zip_mut_with(&self.above.response(now, ground), |e, &r| *e = *e - r),
-            _ if heard.stamp.answers == self.version => {}
+            _ if heard.stamp.answers == passing.version => {}
             _ => {
-                let answered = self.unanswered.iter().find(|(version, _)| *version == heard.stamp.answers);
+                let mut remembered = self.echo.iter().flat_map(|echo| &echo.unanswered);
+                let answered = remembered.find(|(version, _)| *version == heard.stamp.answers);
                 let used = &answered.expect("an answered prediction is remembered until a newer one is answered").1;
                 let (then, now) = (self.above.response(used, ground), self.above.response(now, ground));
                 ndarray::Zip::from(&mut error).and(&then).and(&now).for_each(|e, &then, &now| *e = *e + (then - now));
@@ -261,14 +272,13 @@ impl<T: Real> Outgoing<T> {
         }
         let total = ground.map(|ground| ground.total(now));
         error.zip_mut_with(total.as_ref().unwrap_or(now), |e, &a| *e = *e * self.above.slope(a));
-        self.adjoint = Some(Box::new(error));
+        passing.adjoint = Some(Box::new(error));
         Some(())
     }
 
     /// The adjoint that `refresh_adjoint` prepared.
     pub(super) fn adjoint(&self) -> Option<&Field<T>> {
-        let heard = self.heard.as_ref()?;
-        if heard.content == Content::Adjoint { Some(&heard.numbers) } else { self.adjoint.as_deref() }
+        self.passing.as_ref()?.adjoint()
     }
 
     /// True if the adjoint, worked out as of now, is zero everywhere.
@@ -279,21 +289,22 @@ impl<T: Real> Outgoing<T> {
 
     /// Brings `g` up to date with everything heard; false if no error has been heard yet.
     pub(super) fn refresh_feedback(&mut self, state: &Field<T>) -> bool {
-        if self.moved && self.forms_errors() {
+        if self.forms_errors() {
             self.refresh_prediction(state);
         }
-        if !self.stale {
+        if self.passing.as_ref().is_some_and(|passing| !passing.stale) {
             return true;
         }
         if self.refresh_adjoint(state).is_none() {
             return false;
         }
-        let mut feedback = self.feedback.take().unwrap_or_default();
+        let passing = self.passing.get_or_insert_default();
+        let mut feedback = passing.feedback.take().unwrap_or_default();
         if feedback.dim() != state.dim() {
             *feedback = Array2::zeros(state.dim());
         }
         let (to, from) = self.parameters.weights.dim();
-        let adjoint = values(self.adjoint().expect("prepared above"));
+        let adjoint = values(passing.adjoint().expect("prepared above"));
         let weights = values(self.back.as_ref().map_or(&self.parameters.weights, |back| &back.matrix));
         if state.ncols() == 1 {
             // One sample: gᵀ = dᵀ W runs along the rows of W, with the same chain per element as the batch.
@@ -303,8 +314,8 @@ impl<T: Real> Outgoing<T> {
             let shape = Shape { rows: from, inner: to, cols: state.ncols() };
             T::product(shape, Left::Columns(weights), adjoint, Start::Zero, values_mut(&mut feedback));
         }
-        self.feedback = Some(feedback);
-        self.stale = false;
+        passing.feedback = Some(feedback);
+        passing.stale = false;
         true
     }
 }

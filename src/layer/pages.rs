@@ -30,6 +30,7 @@ impl<T: Real> Pages<T> {
         let in_turn = (self.next..count).chain(0..self.next.min(count));
         let free = in_turn.into_iter().find(|&index| Arc::get_mut(&mut self.pages[index]).is_some());
         let index = free.unwrap_or_else(|| {
+            self.pages.reserve_exact(1);
             self.pages.push(Arc::new(Array2::zeros((units, batch))));
             count
         });

@@ -3,6 +3,7 @@
 use ndarray::Array2;
 
 use super::incoming::Against;
+use super::outgoing::Outgoing;
 use super::{Body, Layer};
 use crate::energy::{EnergyKind, hopfield, predictive_coding, rate, step};
 use crate::math::{Extent, Field, Real, extent, values, values_mut};
@@ -58,7 +59,7 @@ impl<T: Real> Layer<T> {
                 self.incoming.as_ref().map_or(&[][..], |incoming| values(&incoming.error))
             };
             let at = numbers.iter().position(|number| !number.is_finite()).unwrap_or(0);
-            self.bad = Some(BadNumber { step: self.step, unit: at / self.batch.max(1) });
+            self.bad = Some(Box::new(BadNumber { step: self.step, unit: at / self.batch.max(1) }));
         }
         self.measured = Some(extent);
         extent.largest
@@ -115,7 +116,7 @@ impl<T: Real> Layer<T> {
             Some(outgoing) => outgoing.refresh_feedback(source.unwrap_or(state)),
             None => true,
         };
-        let feedback = self.outgoing.as_ref().and_then(|outgoing| outgoing.feedback.as_deref()).map(values);
+        let feedback = self.outgoing.as_ref().and_then(Outgoing::feedback).map(values);
         if energy == EnergyKind::PredictiveCoding {
             match feedback.filter(|_| heard) {
                 Some(feedback) => predictive_coding::drive(feedback, values(&incoming.error), values_mut(drive)),
@@ -130,7 +131,7 @@ impl<T: Real> Layer<T> {
             EnergyKind::Hopfield => hopfield::drive(incoming.activation, x, a, feedback, out),
             _ => rate::drive(incoming.activation, T::of(self.network.feedback_gain()), x, a, feedback, out),
         }
-        if let (Some(target), Teaching::Nudged(nudge)) = (target, self.teaching) {
+        if let (Some(target), Teaching::Nudged(nudge)) = (target, self.teaching()) {
             self.network.loss().pull(T::of(nudge), state, target, drive);
         }
         if hopfield::clips(incoming.activation) && energy == EnergyKind::Hopfield {

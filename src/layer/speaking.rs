@@ -68,13 +68,13 @@ impl<T: Real> Layer<T> {
             unsettled,
             energy,
             score,
-            bad: self.bad,
+            bad: self.bad.as_deref().copied(),
             spoken: Versions {
-                above: outgoing.map_or(0, |outgoing| outgoing.said),
+                above: outgoing.map_or(0, |outgoing| outgoing.versions()[1]),
                 below: incoming.map_or(0, |incoming| incoming.said),
             },
             heard: Versions {
-                above: version(outgoing.and_then(|outgoing| outgoing.heard.as_ref())),
+                above: version(outgoing.and_then(Outgoing::heard)),
                 below: version(incoming.and_then(|incoming| incoming.current.as_ref())),
             },
             repose: Repose::Moving,
@@ -98,7 +98,7 @@ impl<T: Real> Layer<T> {
             (EnergyKind::Hopfield, Body::Hidden(state) | Body::Output { state, .. }, Some(current)) => {
                 let internal = hopfield::energy(incoming.activation, values(state), values(&current.numbers));
                 // A clamped output has no loss to fall: its state is the target.
-                let clamped = self.teaching == Teaching::Clamped;
+                let clamped = self.teaching() == Teaching::Clamped;
                 let supervised = if clamped || !matches!(self.body, Body::Output { .. }) { 0.0 } else { supervised };
                 supervised + internal
             }

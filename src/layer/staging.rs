@@ -11,11 +11,24 @@ use crate::math::optimizer::Optimizer;
 use crate::math::{Field, Real, values};
 use crate::network::Parameters;
 use crate::signal::Extract;
-use crate::transaction::{Answer, Order, OutOfTurn, ParticipantAction, ParticipantEvent};
+use crate::transaction::{Answer, Order, OutOfTurn, Participant, ParticipantAction, ParticipantEvent};
+
+/// Where a layer is among generations and steps, and the update that awaits the verdict.
+#[derive(Debug)]
+pub(super) struct InTransaction<T> {
+    participant: Participant,
+    staged: Option<Learnt<T>>,
+}
+
+impl<T> Default for InTransaction<T> {
+    fn default() -> Self {
+        Self { participant: Participant::default(), staged: None }
+    }
+}
 
 /// Everything that a layer learns.
 #[derive(Debug)]
-pub(super) struct Learnt<T> {
+struct Learnt<T> {
     outgoing: Option<OfOutgoing<T>>,
     units: Option<Box<UnitPrecision<T>>>,
 }
@@ -46,7 +59,12 @@ impl<T: Real> Layer<T> {
     }
 
     fn goes_through(&mut self, event: ParticipantEvent) -> Result<Option<Answer>, LayerError> {
-        let actions = self.participant.on(event).map_err(|error: OutOfTurn| self.fault(error.to_string()))?;
+        let actions = self
+            .transaction
+            .get_or_insert_default()
+            .participant
+            .on(event)
+            .map_err(|error: OutOfTurn| self.fault(error.to_string()))?;
         let mut said = None;
         for action in actions {
             match action {
@@ -55,11 +73,11 @@ impl<T: Real> Layer<T> {
                     said = self.goes_through(ParticipantEvent::Staged { finite })?;
                 }
                 ParticipantAction::Apply => {
-                    if let Some(mut staged) = self.staged.take() {
+                    if let Some(mut staged) = self.transaction.get_or_insert_default().staged.take() {
                         self.exchange(&mut staged);
                     }
                 }
-                ParticipantAction::Discard => self.staged = None,
+                ParticipantAction::Discard => self.transaction.get_or_insert_default().staged = None,
                 ParticipantAction::Say(answer) => said = Some(answer),
             }
         }
@@ -68,12 +86,12 @@ impl<T: Real> Layer<T> {
 
     /// Works out the update; the weights stay what they were. True if all numbers of it are finite.
     fn stage(&mut self) -> Result<bool, LayerError> {
-        let mut staged = Box::new(self.learnt());
+        let mut staged = self.learnt();
         let learning = self.learn();
         self.exchange(&mut staged);
         learning?;
         let finite = staged.is_finite();
-        self.staged = Some(staged);
+        self.transaction.get_or_insert_default().staged = Some(staged);
         Ok(finite)
     }
 

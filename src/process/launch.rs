@@ -305,8 +305,8 @@ fn assemble<T: Real>(
     let known = members.iter().map(|(member, _)| member.clone()).collect();
     let supervisor = Supervisor::start(members, children, Arc::clone(&whereabouts), lost);
     let supervisor = supervisor.map_err(|source| ProcessError::System { what: "a thread", source })?;
-    let coordinator =
-        Coordinator::new(network, &settings, directives, news, whereabouts).of_processes(crew.generation, known);
+    let coordinator = Coordinator::new(&Arc::new(network.clone()), &settings, directives, news, whereabouts)
+        .of_processes(crew.generation, known);
     Ok(Engine::spread(runtime, coordinator, crew.batch_most, (conversations, Box::new(supervisor))))
 }
 

@@ -12,11 +12,12 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Hall;
+use super::Pair;
 use crate::engine::mailbox::{Broken, Detour, Outbox};
 use crate::math::Real;
 use crate::settling::Outstanding;
 use crate::signal::Signal;
+use crate::wire::frame::Direction;
 
 /// Versions on one way.
 #[derive(Debug, Default)]
@@ -28,7 +29,8 @@ struct Debt {
 /// Where a way ends.
 #[derive(Debug)]
 struct End<T> {
-    hall: Arc<Hall<T>>,
+    halls: Pair<T>,
+    direction: Direction,
     speaker: usize,
     listener: usize,
     outstanding: Arc<Outstanding>,
@@ -45,13 +47,13 @@ pub(super) struct Way<T> {
 impl<T: Real> Way<T> {
     /// From a speaker to a listener, by what `lane` puts before its end.
     pub(super) fn new(
-        hall: &Arc<Hall<T>>,
-        (speaker, listener): (usize, usize),
+        (halls, direction, speaker): (&Pair<T>, Direction, usize),
+        listener: usize,
         outstanding: &Arc<Outstanding>,
         lane: impl FnOnce(Outbox<T>) -> Outbox<T>,
     ) -> Self {
-        let (hall, outstanding) = (Arc::clone(hall), Arc::clone(outstanding));
-        let end = Arc::new(End { hall, speaker, listener, outstanding, debt: Mutex::default() });
+        let (halls, outstanding) = (halls.clone(), Arc::clone(outstanding));
+        let end = Arc::new(End { halls, direction, speaker, listener, outstanding, debt: Mutex::default() });
         let target: Arc<dyn Detour<T>> = Arc::<End<T>>::clone(&end);
         Self { end, outbox: lane(Outbox::by(target)) }
     }
@@ -73,7 +75,8 @@ impl<T> Way<T> {
 
 impl<T: Real> Detour<T> for End<T> {
     fn take(&self, signal: Signal<T>) -> Result<(), Broken> {
-        let Self { hall, speaker, listener, outstanding, debt } = self;
+        let Self { halls, direction, speaker, listener, outstanding, debt } = self;
+        let [hall, _] = halls.of(*direction);
         if hall.closed.load(SeqCst) {
             return Err(Broken);
         }

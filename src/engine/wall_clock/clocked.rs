@@ -39,7 +39,7 @@ pub(in crate::engine) async fn relax<T: Real>(actor: &mut Actor<T>, mut settler:
             if !first {
                 actor.step();
             }
-            actor.whereabouts.goes_on(actor.node);
+            actor.presence.goes_on();
         } else if turn == (Turn::Rest { report: true }) {
             // It has not reported yet, and what it is about to say belongs into the report.
             settler.stir();

@@ -33,7 +33,7 @@ pub(in crate::engine) async fn relax<T: Real>(actor: &mut Actor<T>, mut settler:
         }
         if first || has_news(actor, phase) {
             if !std::mem::replace(&mut counted, true) {
-                actor.outstanding.add();
+                actor.common.outstanding.add();
             }
             // What was said before this phase may be the newest still.
             look(actor, first);
@@ -42,7 +42,7 @@ pub(in crate::engine) async fn relax<T: Real>(actor: &mut Actor<T>, mut settler:
         let residual = actor.layer.residual();
         if actor.layer.is_bad() && settler.repose() != Repose::Halted {
             settler.halt();
-            if actor.news.send(News::Bad(phase)).await.is_err() {
+            if !actor.say(News::Bad(phase)).await {
                 return After::Dismissed;
             }
         }
@@ -52,7 +52,7 @@ pub(in crate::engine) async fn relax<T: Real>(actor: &mut Actor<T>, mut settler:
             if !first {
                 actor.step();
             }
-            actor.whereabouts.goes_on(actor.node);
+            actor.presence.goes_on();
         }
         first = false;
         if speak(actor, &mut settler).is_err() {

@@ -184,7 +184,7 @@ impl WallClock {
         (network, node): (&NetworkSpec, usize),
         links: &mut Links<T>,
         outstanding: &Arc<Outstanding>,
-    ) -> Option<Beat> {
+    ) -> Option<Box<Beat>> {
         let (laws, keeper, scale) = self.imposed.as_ref()?;
         let place = network.place_of(node)?;
         let lane = |first: usize, to: (usize, usize), target: Outbox<T>| {
@@ -203,7 +203,7 @@ impl WallClock {
                 }
             };
         }
-        Some(Beat::new(laws.clock(place), (laws.seed, node), keeper.clone(), *scale))
+        Some(Box::new(Beat::new(laws.clock(place), (laws.seed, node), keeper.clone(), *scale)))
     }
 
     /// A layer whose errors may take long to come back.

@@ -8,8 +8,11 @@ use crate::signal::sighting::{PassingSeen, Side, Sightings, StepSeen};
 
 /// One layer's.
 #[derive(Debug)]
-pub(in crate::engine) struct Recorder<T> {
-    watched: bool,
+pub(in crate::engine) struct Recorder<T>(Option<Box<Record<T>>>);
+
+/// What was seen since it was asked for last.
+#[derive(Debug)]
+struct Record<T> {
     /// The state when it was asked for last; empty where there is none.
     rest: Option<Field<T>>,
     seen: Sightings,
@@ -17,7 +20,7 @@ pub(in crate::engine) struct Recorder<T> {
 
 impl<T: Real> Recorder<T> {
     pub(super) fn new() -> Self {
-        Self { watched: false, rest: None, seen: Sightings::default() }
+        Self(None)
     }
 
     /// Answers; whoever wants the sightings begins new ones.
@@ -26,46 +29,42 @@ impl<T: Real> Recorder<T> {
         if wanted != Wanted::Sightings {
             return Sightings { clock, ..Sightings::default() };
         }
-        self.watched = true;
-        self.rest = state.cloned();
-        Sightings { clock, ..std::mem::take(&mut self.seen) }
+        let begun = Box::new(Record { rest: state.cloned(), seen: Sightings::default() });
+        let ended = self.0.replace(begun);
+        Sightings { clock, ..ended.map(|record| record.seen).unwrap_or_default() }
     }
 
     /// A phase begins.
     pub(in crate::engine) fn begins(&mut self) {
-        if self.watched {
-            self.seen.began = Some(now());
+        if let Some(record) = &mut self.0 {
+            record.seen.began = Some(now());
         }
     }
 
     /// The layer has taken a step.
     pub(in crate::engine) fn stepped(&mut self, layer: &Layer<T>, residual: f64) {
-        if !self.watched {
-            return;
-        }
+        let Some(Record { rest, seen }) = self.0.as_deref_mut() else { return };
         let at = now();
-        if self.seen.steps.len() == Sightings::STEPS_MOST {
-            self.seen.steps_dropped += 1;
+        if seen.steps.len() == Sightings::STEPS_MOST {
+            seen.steps_dropped += 1;
             return;
         }
-        let (Some(state), Some(rest)) = (layer.state(), &self.rest) else { return };
+        let (Some(state), Some(rest)) = (layer.state(), rest) else { return };
         let pairs = || values(state).iter().zip(values(rest)).map(|(x, rest)| (x.wide(), rest.wide()));
         let differs = pairs().any(|(x, rest)| x.to_bits() != rest.to_bits());
         let displacement = crate::math::length(pairs().map(|(x, rest)| x - rest));
         let error = layer.error_norm().unwrap_or(f64::NAN);
-        self.seen.steps.push(StepSeen { at, step: layer.step(), residual, displacement, error, differs });
+        seen.steps.push(StepSeen { at, step: layer.step(), residual, displacement, error, differs });
     }
 
     /// A signal of this version was said to, or else heard from, a neighbour.
     pub(in crate::engine) fn passes(&mut self, side: Side, said: bool, version: u64) {
-        if !self.watched {
-            return;
-        }
-        if self.seen.passings.len() == Sightings::PASSINGS_MOST {
-            self.seen.passings_dropped += 1;
+        let Some(Record { seen, .. }) = self.0.as_deref_mut() else { return };
+        if seen.passings.len() == Sightings::PASSINGS_MOST {
+            seen.passings_dropped += 1;
             return;
         }
         let at = now();
-        self.seen.passings.push(PassingSeen { at, side, said, version });
+        seen.passings.push(PassingSeen { at, side, said, version });
     }
 }
