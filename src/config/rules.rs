@@ -12,6 +12,8 @@ mod shards;
 mod simulation;
 mod wall_clock;
 
+pub(super) use wall_clock::loses_for_good;
+
 use data::{data_have_a_folder, digits_are_counted, digits_need_no_folder, validation_leaves_some};
 pub(super) use groups::groups_of;
 use groups::{

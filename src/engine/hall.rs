@@ -33,7 +33,7 @@ use crate::math::Real;
 use crate::settling::Outstanding;
 use crate::signal::Signal;
 use crate::wire::frame::Direction;
-use way::Way;
+use way::{Way, Ways};
 
 /// The listener's side of a hall.
 #[derive(Debug, Default)]
@@ -126,7 +126,7 @@ pub(super) struct Seat<T> {
     /// The way in which it speaks.
     direction: Direction,
     /// To every listener, where links take their time.
-    ways: Option<Box<[Way<T>]>>,
+    ways: Option<Box<Ways<T>>>,
 }
 
 /// Counts what is said in a pair of halls.
@@ -206,7 +206,7 @@ impl<T> Seat<T> {
     {
         let from = (&self.halls, self.direction, self.own());
         let way = |listener| Way::new(from, listener, outstanding, |target| lane(listener, target));
-        self.ways = Some((0..self.speaks().listeners.len()).map(way).collect());
+        self.ways = Some(Box::new(Ways((0..self.speaks().listeners.len()).map(way).collect())));
     }
 
     fn speaks(&self) -> &Hall<T> {
@@ -265,7 +265,7 @@ impl<T> Seat<T> {
         }
         hall.said.fetch_add(1, SeqCst);
         if let Some(ways) = &self.ways {
-            return ways.iter().try_for_each(|way| way.send(signal.share()));
+            return ways.0.iter().try_for_each(|way| way.send(signal.share()));
         }
         hall.phase.fetch_max(signal.stamp.phase, SeqCst);
         let before = hall.place(self.own(), 0).replace(signal);

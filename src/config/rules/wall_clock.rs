@@ -14,6 +14,18 @@ fn between_groups(config: &Config) -> BTreeMap<[(usize, usize); 2], Links> {
     config.links.between_groups(|layer| groups_of(config, layer))
 }
 
+/// The first link that loses signals and never sends them again, as it is called.
+pub(in crate::config) fn loses_for_good(config: &Config) -> Option<String> {
+    let depth = config.model.widths.len().saturating_sub(1);
+    let links = (0..depth).flat_map(|lower| [(lower, lower + 1), (lower + 1, lower)]);
+    let of_layers = links.map(|(from, to)| (format!("{from}->{to}"), config.links.of(from, to)));
+    let of_groups = between_groups(config)
+        .into_iter()
+        .map(|([from, to], laws)| (format!("{}.{}->{}.{}", from.0, from.1, to.0, to.1), laws));
+    let mut lossy = of_layers.chain(of_groups).filter(|(_, laws)| laws.loss > 0.0 && laws.resend == 0.0);
+    lossy.next().map(|(name, _)| name)
+}
+
 /// A phase on the wall clock is over when everything spoken has been heard, and nobody can know that the newest was lost.
 pub(super) fn losses_are_made_good(config: &Config) -> Option<Diagnostic> {
     // Without a unit no loss is imposed at all, which is refused elsewhere.
@@ -21,13 +33,7 @@ pub(super) fn losses_are_made_good(config: &Config) -> Option<Diagnostic> {
     if !imposed || config.learning.rule == RuleName::Backprop {
         return None;
     }
-    let depth = config.model.widths.len().saturating_sub(1);
-    let links = (0..depth).flat_map(|lower| [(lower, lower + 1), (lower + 1, lower)]);
-    let of_layers = links.map(|(from, to)| (format!("{from}->{to}"), config.links.of(from, to)));
-    let of_groups = between_groups(config)
-        .into_iter()
-        .map(|([from, to], laws)| (format!("{}.{}->{}.{}", from.0, from.1, to.0, to.1), laws));
-    let (name, _) = of_layers.chain(of_groups).find(|(_, laws)| laws.loss > 0.0 && laws.resend == 0.0)?;
+    let name = loses_for_good(config)?;
     broken(
         format!("`links.loss` needs `links.resend` with the mode `free-running` (link {name})"),
         "there a phase ends when everything spoken was heard; a signal that is lost for good would hold it up for ever",

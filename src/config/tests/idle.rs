@@ -69,6 +69,10 @@ fn losses_that_nothing_makes_good_are_a_warning() {
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0].level, Level::Warning);
     assert!(warnings[0].title.contains("2->1"), "{}", warnings[0]);
+    let of_groups =
+        ["schedule.mode=virtual-time", "model.groups=2", "links.message=error", "links.\"1.0->2.1\".loss=0.1"];
+    let warnings_of_groups = read("", &of_groups).expect("a configuration").warnings;
+    assert!(warnings_of_groups.iter().any(|found| found.title.contains("1.0->2.1")), "{warnings_of_groups:?}");
     for more in ["links.resend=4", "learning.rule=backprop", "links.\"2->1\".resend=4"] {
         let used = [&lossy[..], &[more]].concat();
         assert!(

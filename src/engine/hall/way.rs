@@ -44,6 +44,10 @@ pub(super) struct Way<T> {
     outbox: Outbox<T>,
 }
 
+/// Those of one speaker, in the order of the listeners; few groups have any, so that the others keep no more room than a pointer.
+#[derive(Debug)]
+pub(super) struct Ways<T>(pub(super) Vec<Way<T>>);
+
 impl<T: Real> Way<T> {
     /// From a speaker to a listener, by what `lane` puts before its end.
     pub(super) fn new(
