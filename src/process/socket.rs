@@ -24,6 +24,10 @@ pub(super) const UNANSWERED: Duration = Duration::from_secs(2 * LEASE.as_secs())
 /// Between two questions whether the other machine is there still, on a connection on which nothing is said.
 const QUESTION: Duration = Duration::from_secs(1);
 
+/// What a Unix socket may hold, in bytes, if the system allows it: a signal of a wide layer at once. With the usual 208 KiB a sender waits in
+/// the middle of one until the other process, which may be computing, has begun to read.
+const ROOM: usize = 1 << 20;
+
 /// How long a link may be without an answer. The system also counts as unanswered what a process does not take because it computes and
 /// its buffers are full; whoever allows layers to compute for long by `schedule.stall_seconds` allows that too.
 pub(super) fn unanswered(stall: Duration) -> Duration {
@@ -74,6 +78,7 @@ impl Socket {
                     let what = format!("it belongs to the user with id {theirs}, this process to {own}");
                     return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
                 }
+                rustix::net::sockopt::set_socket_send_buffer_size(stream, ROOM)?;
             }
             Self::Tcp(stream) => stream.set_nodelay(true)?,
             Self::Tls(_) => {}
